@@ -1,0 +1,1 @@
+"""What dockerd accepts: its options by release, and its configuration file as text."""

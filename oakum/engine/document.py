@@ -1,0 +1,188 @@
+"""daemon.json as text: read as dockerd reads it, changed without touching what is not ours.
+
+A JSON library would write the whole file anew. An operator's file keeps its order, its
+indentation and its inline lists here, because only the members that change are spliced.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+BOM: Final = b"\xef\xbb\xbf"
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+
+
+class Malformed(ValueError):
+    """The bytes are no JSON object; the message names line and column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One top-level member and where it stands in the text: [start, end) from its key's quote to
+    the end of its value, ``value_at`` where the value begins."""
+
+    key: str
+    value: Any
+    start: int
+    value_at: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed daemon.json.
+
+    ``bom`` says that the file begins with a byte order mark (engines up to 20.10 refuse it),
+    ``trailing`` that text follows the object (engines from 23.0 refuse it), ``blank`` that there
+    was nothing but space (engines up to 20.10 refuse it); docker-facts a6.
+    """
+
+    text: str
+    members: tuple[Member, ...]
+    bom: bool = False
+    trailing: bool = False
+    blank: bool = False
+    duplicates: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The members by key; of a duplicate the last one counts, as for dockerd."""
+        return {member.key: member.value for member in self.members}
+
+    @property
+    def indent(self) -> str:
+        """The white space before the first member, or two spaces."""
+        found = re.search(r"\{[ \t]*\r?\n([ \t]+)\"", self.text)
+        return found[1] if found else "  "
+
+    @property
+    def newline(self) -> str:
+        return "\r\n" if "\r\n" in self.text else "\n"
+
+
+def loads(content: bytes, *, empty_ok: bool = False) -> Document:
+    """Parse the bytes of a JSON object.
+
+    Raises:
+        Malformed: not UTF-8, not JSON, not an object, or a number that JSON does not know.
+    """
+    bom = content.startswith(BOM)
+    try:
+        text = content.removeprefix(BOM).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Malformed(f"not UTF-8 at byte {error.start}") from None
+    start = _skip(text, 0)
+    if start == len(text) and empty_ok:
+        return Document("{}\n", (), bom=bom, blank=bool(content))
+    try:
+        members, end = _members(text, start)
+    except json.JSONDecodeError as error:
+        raise Malformed(f"line {error.lineno} column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise Malformed("nested too deeply") from None
+    keys = [member.key for member in members]
+    nested = (name for member in members for name in _repeated(text[member.value_at : member.end]))
+    return Document(
+        text,
+        tuple(members),
+        bom=bom,
+        trailing=_skip(text, end) != len(text),
+        duplicates=tuple(dict.fromkeys([*(k for k in keys if keys.count(k) > 1), *nested])),
+    )
+
+
+def _skip(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _refuse(word: str) -> Any:
+    raise json.JSONDecodeError(f"{word} is no JSON", word, 0)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse)
+
+
+def _members(text: str, at: int) -> tuple[list[Member], int]:
+    if text[at : at + 1] != "{":
+        raise json.JSONDecodeError("expected an object", text, at)
+    members: list[Member] = []
+    at = _skip(text, at + 1)
+    if text[at : at + 1] == "}":
+        return members, at + 1
+    while True:
+        if text[at : at + 1] != '"':
+            raise json.JSONDecodeError("expected a key in double quotes", text, at)
+        key, colon = _DECODER.raw_decode(text, at)
+        colon = _skip(text, colon)
+        if text[colon : colon + 1] != ":":
+            raise json.JSONDecodeError("expected ':' after the key", text, colon)
+        value_at = _skip(text, colon + 1)
+        value, end = _DECODER.raw_decode(text, value_at)
+        members.append(Member(key, value, at, value_at, end))
+        at = _skip(text, end)
+        if text[at : at + 1] == "}":
+            return members, at + 1
+        if text[at : at + 1] != ",":
+            raise json.JSONDecodeError("expected ',' or '}'", text, at)
+        at = _skip(text, at + 1)
+
+
+def _repeated(text: str) -> Iterator[str]:
+    """Names that stand more than once in one object of ``text``, at any depth."""
+    found: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        found.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=note)
+    yield from found
+
+
+def merge(document: Document, settings: Mapping[str, Any], drop: Sequence[str] = ()) -> bytes:
+    """The document's text with ``settings`` set and the keys of ``drop`` gone.
+
+    Everything else keeps its bytes; a byte order mark goes, since no engine needs it and old ones
+    refuse it. New members come last, in the order given.
+    """
+    text = document.text
+    for member in reversed(document.members):
+        if member.key in drop:
+            text = _without(text, document, member)
+        elif member.key in settings and settings[member.key] != member.value:
+            value = _written(settings[member.key], document)
+            text = text[: member.value_at] + value + text[member.end :]
+    kept = [member for member in document.members if member.key not in drop]
+    fresh = [key for key in settings if key not in document.settings]
+    return _appended(text, document, fresh, settings, empty=not kept).encode()
+
+
+def _written(value: Any, document: Document) -> str:
+    text = json.dumps(value, indent=document.indent, ensure_ascii=False)
+    return text.replace("\n", document.newline + document.indent)
+
+
+def _without(text: str, document: Document, member: Member) -> str:
+    before = text[: member.start].rstrip()
+    after = text[member.end :]
+    comma = after.lstrip()
+    if comma.startswith(","):
+        return before + text[len(before) : member.start] + comma[1:].lstrip()
+    return before.removesuffix(",") + after
+
+
+def _appended(
+    text: str, document: Document, fresh: Sequence[str], settings: Mapping[str, Any], *, empty: bool
+) -> str:
+    if not fresh:
+        return text
+    newline, indent = document.newline, document.indent
+    rows = [f"{indent}{json.dumps(key)}: {_written(settings[key], document)}" for key in fresh]
+    _, end = _members(text, _skip(text, 0))
+    body, tail = text[: end - 1].rstrip(), text[end:]
+    lead = newline if empty else f",{newline}"
+    return f"{body}{lead}{f',{newline}'.join(rows)}{newline}}}{tail or newline}"

@@ -1,0 +1,188 @@
+"""The words of the house as frozen values; docs/glossary.md says what each one means.
+
+Nothing here does any work: verbs live in the planner, and every other module may import this one.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import unified_diff
+from typing import Any
+
+Json = Any
+"""A value that ``json.loads`` can give: None, bool, int, float, str, list or dict."""
+
+
+class Status(enum.StrEnum):
+    """What one control says about one host."""
+
+    OK = "ok"
+    DRIFT = "drift"
+    HELD = "held"
+    WAIVED = "waived"
+    NOT_APPLICABLE = "not-applicable"
+    UNKNOWN = "unknown"
+
+
+class _Ordered(enum.StrEnum):
+    """A scale whose members compare by the order in which they are written."""
+
+    @property
+    def rank(self) -> int:
+        return list(type(self)).index(self)
+
+    def __lt__(self, other: str) -> bool:
+        return self.rank < type(self)(other).rank
+
+    def __le__(self, other: str) -> bool:
+        return self.rank <= type(self)(other).rank
+
+    def __gt__(self, other: str) -> bool:
+        return self.rank > type(self)(other).rank
+
+    def __ge__(self, other: str) -> bool:
+        return self.rank >= type(self)(other).rank
+
+
+class Severity(_Ordered):
+    """How much a drift matters; ``--fail-on`` takes these words."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Disruption(_Ordered):
+    """What a change costs a running host, from nothing to moving its data."""
+
+    NONE = "none"
+    RELOAD = "reload"
+    RESTART = "restart"
+    OUTAGE = "outage"
+    MIGRATION = "migration"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one control says about one host.
+
+    ``actual`` and ``desired`` are JSON values; ``reason`` is a sentence fragment for a person.
+    """
+
+    control: str
+    status: Status
+    severity: Severity
+    actual: Json = None
+    desired: Json = None
+    reason: str | None = None
+    refs: Mapping[str, str] = field(default_factory=dict)
+
+
+class Kind(enum.StrEnum):
+    """What a change touches."""
+
+    FILE = "file"
+    PACKAGE = "package"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One file, package or service as it is and as it will be.
+
+    ``path`` is the file's path, the package's or the service's name. ``before`` is None when the
+    file is not there. ``mode`` is octal text such as ``644``; ``owner`` and ``group`` are ids.
+    """
+
+    path: str
+    kind: Kind
+    controls: tuple[str, ...]
+    before: bytes | None = None
+    after: bytes = b""
+    mode: str = "644"
+    owner: int = 0
+    group: int = 0
+    disruption: Disruption = Disruption.NONE
+    note: str | None = None
+
+    @property
+    def diff(self) -> str:
+        """A unified diff as ``diff -u`` prints it; one line of words for what is no file."""
+        if self.kind is not Kind.FILE:
+            return f"{self.kind} {self.path}: {self.note}\n"
+        old = "/dev/null" if self.before is None else self.path
+        lines = unified_diff(_lines(self.before or b""), _lines(self.after), old, self.path)
+        return "".join(
+            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+            for line in lines
+        )
+
+
+def _lines(content: bytes) -> list[str]:
+    return content.decode("utf-8", "backslashreplace").splitlines(keepends=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a change does to a named container, and why."""
+
+    container: str
+    effect: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What oakum would do to one host: data, no behaviour.
+
+    ``changes`` is empty when nothing is left to do. ``deferred`` holds the files that a host
+    without an engine should have before its first dockerd starts; ``apply`` does not write them.
+    """
+
+    findings: tuple[Finding, ...]
+    changes: tuple[Change, ...] = ()
+    deferred: tuple[Change, ...] = ()
+    disruption: Disruption = Disruption.NONE
+    impact: tuple[Impact, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Outcome(enum.StrEnum):
+    """How ``apply`` ended on one host."""
+
+    UNCHANGED = "unchanged"
+    APPLIED = "applied"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled-back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostReport:
+    """One host's row of a report, whatever command made it.
+
+    ``error`` says why the host could not be read or changed; ``facts`` is the summary of
+    ``facts.summary``: plain text by name.
+    """
+
+    name: str
+    groups: tuple[str, ...] = ()
+    reached: bool = True
+    error: str | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    plan: Plan | None = None
+    outcome: Outcome | None = None
+    transaction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything one run has to say; every format is a function of this value.
+
+    ``started`` and ``finished`` are UTC times such as ``2026-01-31T12:00:00Z``.
+    """
+
+    command: str
+    profile: str
+    started: str
+    finished: str
+    hosts: tuple[HostReport, ...]
