@@ -1,0 +1,95 @@
+"""Fixtures for scenarios on real hosts: `pytest tests/lab`, as root; see hosts.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from .hosts import Lab, LabHost, can_run
+
+HERE = Path(__file__).parent
+
+Inventory = Callable[[Sequence[LabHost]], Path]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark before `-m "not lab"` selects."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.lab)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A lab that did not run must not look like one that passed."""
+    skipped = [
+        report
+        for report in terminalreporter.getreports("skipped")
+        if "lab" in report.keywords and report.when == "setup"
+    ]
+    if skipped and (reason := can_run()):
+        terminalreporter.write_sep("=", f"LAB NOT RUN, {len(skipped)} tests skipped: {reason}")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The lab, or a skip with the reason; where it is required (CI), a failure."""
+    if reason := can_run():
+        if os.environ.get("CI") or os.environ.get("OAKUM_LAB_REQUIRED") == "1":
+            pytest.fail(f"the lab is required here, and {reason}")
+        pytest.skip(f"no lab: {reason}")
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def docker_host(lab: Lab) -> Iterator[LabHost]:
+    """A fresh host with Docker 20.10, nothing configured, nothing running."""
+    host = lab.host()
+    yield host
+    host.remove()
+
+
+@pytest.fixture
+def busy_host(docker_host: LabHost) -> LabHost:
+    """A host in production: a tab-indented daemon.json, containers web, db and cron."""
+    docker_host.busy()
+    return docker_host
+
+
+@pytest.fixture
+def bare_host(lab: Lab) -> Iterator[LabHost]:
+    """A fresh host without Docker."""
+    host = lab.host(flavour="bare")
+    yield host
+    host.remove()
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Inventory:
+    """Writes a pyinfra inventory of some hosts, with which host keys are really verified."""
+
+    def write(hosts: Sequence[LabHost]) -> Path:
+        known_hosts = tmp_path / "known_hosts"
+        known_hosts.write_text("".join(f"{host.known_hosts}\n" for host in hosts))
+        entries = [(host.name, inventory_data(host, known_hosts)) for host in hosts]
+        path = tmp_path / "inventory.py"
+        path.write_text("hosts = [\n" + "".join(f"    {entry!r},\n" for entry in entries) + "]\n")
+        return path
+
+    return write
+
+
+def inventory_data(host: LabHost, known_hosts: Path) -> dict[str, str | int]:
+    """How pyinfra reaches a host."""
+    return {
+        "ssh_hostname": "127.0.0.1",
+        "ssh_port": host.port,
+        "ssh_user": "root",
+        "ssh_key": str(host.key),
+        "ssh_known_hosts_file": str(known_hosts),
+        "ssh_strict_host_key_checking": "yes",
+    }

@@ -1,0 +1,299 @@
+"""Disposable Docker hosts on this machine: a Lab starts them, a LabHost is one of them.
+
+    with Lab() as lab:
+        host = lab.host()
+        host.busy()
+        print(host.port, host.key, host.known_hosts)
+
+A host is a privileged-enough container that boots systemd, with sshd on a port of 127.0.0.1.
+What a test does to a host through `run`, `read`, `write` and `docker` goes around SSH, so that the
+counts of SSH sessions belong to the program under test alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shlex
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from .engine import Engine, LabError, can_run, execute
+from .guest import Guest
+
+__all__ = ["Lab", "LabError", "LabHost", "can_run"]
+
+Flavour = Literal["docker", "bare"]
+
+LABEL = "oakum-lab"
+SSHD_LOG = "/var/log/sshd.log"
+
+# Root of a host may do all that root of a machine may, but raise a hard limit beyond what it was
+# given: some real hosts are like that (guests of LXC, this lab's own machines), and a limit that
+# dockerd cannot grant is the sharpest mistake a policy can make.
+POWERS = (
+    "--cap-add=ALL",
+    "--cap-drop=SYS_RESOURCE",
+    "--security-opt=seccomp=unconfined",
+    "--security-opt=apparmor=unconfined",
+    # Or containers of a host with userns-remap cannot mount /proc.
+    "--security-opt=systempaths=unconfined",
+    "--device-cgroup-rule=a *:* rwm",
+)
+HARD_NOFILE = 20000
+
+# At first systemd is not there to be asked; then `--wait` returns when the boot is over.
+BOOTED = """
+for _ in $(seq 300); do
+    state=$(systemctl is-system-running --wait 2>/dev/null)
+    case $state in
+        running) exit 0 ;;
+        degraded) systemctl list-units --failed --plain; exit 1 ;;
+    esac
+    sleep 0.1
+done
+echo "not up: $state"
+exit 1
+"""
+
+
+def directory() -> Path:
+    """Where the lab keeps its engine, its images and its key between sessions."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("OAKUM_LAB_DIR") or cache / "oakum-lab").absolute()
+
+
+class Lab:
+    """A session of the lab: starts the engine if need be, and takes away what it started."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or directory()
+        self.engine = Engine(self.root)
+        self.key = self.root / "id_ed25519"
+        self.session = f"{os.getpid()}-{secrets.token_hex(2)}"
+        self.directory = self.root / "sessions" / self.session
+        self._alive = ExitStack()
+        self._powers: tuple[str, ...] = POWERS
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        if reason := can_run():
+            raise LabError(reason)
+        self.directory.mkdir(parents=True)
+        with self._turn():
+            self._alive.enter_context(locked(self.directory / "lock"))
+            try:
+                if not self.key.exists():
+                    execute("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key))
+                self.engine.start()
+                self._sweep()
+                self.engine.image("docker")
+            except BaseException:
+                self._leave()
+                raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._turn():
+            self._leave()
+
+    def host(
+        self, *, flavour: Flavour = "docker", name: str | None = None, wait: bool = True
+    ) -> LabHost:
+        """Boot a fresh host; with `wait`, until all its services are up."""
+        self._count += 1
+        name = name or f"{flavour}-{self._count}"
+        host = LabHost(self, name, free_port(), f"{LABEL}-{self.session}-{name}")
+        create = [
+            *("run", "--detach", f"--name={host.container}", f"--hostname={name}"),
+            *(f"--label={LABEL}={self.session}", f"--publish=127.0.0.1:{host.port}:22"),
+            *("--cgroupns=private", "--volume=/var/lib/docker", f"--ulimit=nofile={HARD_NOFILE}"),
+            *("--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec,mode=1777"),
+            *(
+                "--env=container=docker",
+                f"--env=LAB_KEY={self.key.with_suffix('.pub').read_text()}",
+            ),
+        ]
+        image = self.engine.image(flavour)
+        try:
+            self.engine.docker(*create, *self._powers, image)
+        except LabError:
+            if "--privileged" in self._powers:
+                raise
+            self.engine.docker("rm", "--force", "--volumes", host.container, check=False)
+            self._powers = ("--privileged",)
+            self.engine.docker(*create, *self._powers, image)
+        if wait:
+            host.wait()
+        return host
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One session at a time may start or stop the engine, or build images."""
+        with locked(self.root / "lock"):
+            yield
+
+    def _sweep(self) -> None:
+        """Remove what sessions left behind that did not live to clean up."""
+        for session in self.root.glob("sessions/*"):
+            if not is_locked(session / "lock"):
+                self._remove_hosts(session.name)
+                shutil.rmtree(session)
+
+    def _leave(self) -> None:
+        if self.engine.pid() is not None:
+            self._remove_hosts(self.session)
+        self._alive.close()
+        shutil.rmtree(self.directory)
+        others = any(is_locked(lock) for lock in self.root.glob("sessions/*/lock"))
+        if not others and os.environ.get("OAKUM_LAB_KEEP") != "1":
+            self.engine.stop()
+
+    def _remove_hosts(self, session: str) -> None:
+        mine = f"--filter=label={LABEL}={session}"
+        if found := self.engine.docker("ps", "--all", "--quiet", mine).stdout.split():
+            self.engine.docker("rm", "--force", "--volumes", *found, timeout=300)
+
+
+@dataclass(frozen=True)
+class LabHost(Guest):
+    """One host: its power switch, its SSH door, and (from Guest) what is inside."""
+
+    lab: Lab
+    name: str
+    port: int
+    container: str
+
+    @property
+    def key(self) -> Path:
+        """The private key that root, op, nopass and plain accept."""
+        return self.lab.key
+
+    @cached_property
+    def known_hosts(self) -> str:
+        """The line that identifies this host in a known_hosts file."""
+        kind, key, *_ = self.read("/etc/ssh/ssh_host_ed25519_key.pub").decode().split()
+        return f"[127.0.0.1]:{self.port} {kind} {key}"
+
+    def run(
+        self,
+        cmd: str,
+        *,
+        check: bool = True,
+        stdin: str | bytes | None = None,
+        timeout: float = 60,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a shell command as root, around SSH."""
+        interactive = [] if stdin is None else ["--interactive"]
+        return self.lab.engine.docker(
+            *("exec", *interactive, self.container, "sh", "-c", cmd),
+            stdin=stdin,
+            check=check,
+            timeout=timeout,
+        )
+
+    def ssh(
+        self, cmd: str, *, user: str = "root", check: bool = True, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as an operator would, through OpenSSH with host keys verified."""
+        known_hosts = self.lab.directory / f"{self.name}.known_hosts"
+        known_hosts.write_text(self.known_hosts + "\n")
+        options = {
+            "BatchMode": "yes",
+            "IdentitiesOnly": "yes",
+            "LogLevel": "ERROR",
+            "StrictHostKeyChecking": "yes",
+            "UserKnownHostsFile": f'"{known_hosts}"',
+        }
+        return execute(
+            *("ssh", "-F", "none", "-i", str(self.key), "-p", str(self.port)),
+            *(f"-o{name}={value}" for name, value in options.items()),
+            *(f"{user}@127.0.0.1", "--", cmd),
+            check=check,
+            timeout=timeout,
+        )
+
+    def ssh_connections(self) -> int:
+        """How many TCP connections sshd has accepted since the host was created."""
+        return self._logged("Connection from ")
+
+    def ssh_execs(self) -> int:
+        """How many commands were executed through SSH since the host was created."""
+        return self._logged("Starting session: command ")
+
+    def sftp_sessions(self) -> int:
+        """How many SFTP sessions were opened since the host was created."""
+        return self._logged("Starting session: subsystem 'sftp' ")
+
+    def _logged(self, text: str) -> int:
+        return int(self.run(f"grep -c ^{shlex.quote(text)} {SSHD_LOG} || true").stdout)
+
+    def wait(self) -> None:
+        """Until systemd has started everything it wanted to start, Docker included."""
+        self.run(BOOTED, timeout=120)
+        if self.run("command -v dockerd", check=False).returncode == 0:
+            self.wait_docker()
+
+    def start(self) -> None:
+        """Press the power button."""
+        self.lab.engine.docker("start", self.container)
+        self.wait()
+
+    def stop(self) -> None:
+        """Pull the plug: nothing on the host gets to say goodbye."""
+        self.lab.engine.docker("kill", "--signal=KILL", self.container)
+        self.lab.engine.docker("wait", self.container)
+
+    def pause(self) -> None:
+        """Freeze every process; connections stay open and nothing answers."""
+        self.lab.engine.docker("pause", self.container)
+
+    def unpause(self) -> None:
+        self.lab.engine.docker("unpause", self.container)
+
+    def remove(self) -> None:
+        """Throw the host away."""
+        self.lab.engine.docker("rm", "--force", "--volumes", self.container)
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the kernel releases when this process ends, however it ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock."""
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
