@@ -179,6 +179,14 @@ class HostFacts:
     kubelet: Reading[bool] = Read(False)
     oakum_state: Reading[tuple[str, ...]] = Read(())
 
+    @property
+    def version(self) -> Version:
+        """The engine's version. Raises CannotTell where there is no engine to ask."""
+        engine = self.engine.value
+        if engine is None:
+            raise CannotTell("no Docker engine on this host")
+        return engine.version
+
     def summary(self) -> dict[str, str]:
         """The few facts that head a host in a report; what was not read is left out."""
         rows: dict[str, Reading[Any]] = {

@@ -293,3 +293,15 @@ def load(path: Path) -> Layer:
 def from_inventory(data: Mapping[str, Any], source: str) -> Layer:
     """The layer of one host's or group's inventory data; keys of other tools are left out."""
     return Layer(source, {key: value for key, value in data.items() if key.startswith(PREFIX)})
+
+
+def policy_schema() -> dict[str, Any]:
+    """The JSON Schema of a ``--policy`` file: every key optional, none other."""
+    schema = Policy.model_json_schema()
+    schema["properties"] = {f"{PREFIX}{key}": row for key, row in schema["properties"].items()}
+    schema.pop("required", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "oakum policy",
+    }

@@ -1,0 +1,5 @@
+"""Audit a fleet natively: pyinfra INVENTORY deploys/audit.py --dry"""
+
+from oakum.deploy import audit
+
+audit()

@@ -1,0 +1,22 @@
+"""The console script: patch what must be patched first, then run the command line."""
+
+import sys
+
+REACHES_HOSTS = frozenset({"audit", "plan", "apply"})
+
+
+def main() -> None:
+    """Run ``oakum``. gevent is patched here and nowhere else, and only for commands that reach
+    hosts: it costs more time than ``--help`` may take."""
+    words = set(sys.argv[1:])
+    if words & REACHES_HOSTS and not words & {"--help", "-h"}:
+        from gevent import monkey
+
+        monkey.patch_all()
+    from oakum.cli import oakum
+
+    oakum(prog_name="oakum")
+
+
+if __name__ == "__main__":
+    main()

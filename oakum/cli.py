@@ -1,0 +1,462 @@
+"""The command line: arguments in, a report on stdout, an exit code. Talk goes to stderr.
+
+pyinfra, rich and jinja2 are imported where they are used, so that --help answers at once.
+"""
+
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from oakum import __version__
+from oakum.exit_codes import ExitCode
+from oakum.exit_codes import of as exit_code_of
+from oakum.model import HostReport, Outcome, Report, Severity
+
+if TYPE_CHECKING:
+    from oakum.policy import Layer
+    from oakum.rollout import Access, Fleet
+
+FORMATS = ("text", "json")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _Sections(click.Group):
+    """A group whose bare call says what a newcomer needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["audit", "plan", "apply", "controls", "explain", "schema", "completion"]
+
+
+@click.group(
+    cls=_Sections,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="oakum", message="%(prog)s %(version)s")
+@click.pass_context
+def oakum(ctx: click.Context) -> None:
+    """Make fleets of Docker hosts safe to run in production.
+
+    \b
+    Examples:
+      oakum plan @local
+      oakum apply inventories/local.py
+
+    \b
+    Exit codes: 0 nothing to say, or all applied and verified · 1 drift or held · 2 usage error ·
+    3 could not tell · 4 applying failed on some host · 130 interrupted
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(
+            "The three commands to begin with:\n\n"
+            "  oakum audit @local    how this machine stands; reads, changes nothing\n"
+            "  oakum plan @local     what hardening it would change, as a diff\n"
+            "  oakum apply @local    make the change, and verify it\n\n"
+            "@local is this machine; host1,host2 or an inventory file reaches others by SSH.\n"
+            "oakum --help names the rest."
+        )
+
+
+def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _words(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for item in value for word in item.split(",") if word)
+
+
+_selection = _stack(
+    click.argument("inventory"),
+    click.option("--limit", multiple=True, metavar="HOST|GROUP|GLOB", help="Only these hosts."),
+    click.option(
+        "--only", multiple=True, metavar="CONTROL", callback=_words, help="Only these controls."
+    ),
+    click.option(
+        "--skip", multiple=True, metavar="CONTROL", callback=_words, help="Not these controls."
+    ),
+    click.option(
+        "--policy",
+        type=click.Path(path_type=Path),
+        help="YAML file of oakum_* keys; group and host data override it.",
+    ),
+)
+_output = _stack(
+    click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write the report to a file.",
+    ),
+    click.option("-v", "--verbose", is_flag=True, help="Also what is not applicable, and why."),
+    click.option("-q", "--quiet", is_flag=True, help="The summary line alone."),
+)
+_access = _stack(
+    click.option("--ssh-user", help="SSH user to connect as."),
+    click.option("--ssh-port", type=int, help="SSH port to connect to."),
+    click.option("--ssh-key", type=click.Path(), help="SSH private key file."),
+    click.option("--ssh-key-password", help="Password of the private key."),
+    click.option("--ssh-password", help="SSH password."),
+    click.option("--sudo", is_flag=True, help="Run everything on the hosts with sudo."),
+    click.option("--sudo-user", help="Which user to sudo to."),
+    click.option("--same-sudo-password", is_flag=True, help="Ask once for the sudo password."),
+    click.option(
+        "--parallel",
+        type=click.IntRange(1, 500),
+        help="Hosts at once.  [default: 40]",
+    ),
+)
+
+
+def _fail_on(default: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--fail-on",
+        type=click.Choice([*Severity, "never"]),
+        default=default,
+        show_default=True,
+        help="Exit 1 on drift or held findings of at least this severity.",
+    )
+
+
+@oakum.command()
+@_selection
+@_output
+@_fail_on("low")
+@_access
+def audit(inventory: str, **options: Any) -> NoReturn:
+    """Say how the hosts of INVENTORY stand. Reads, changes nothing.
+
+    \b
+    Examples:
+      oakum audit @local
+      oakum audit @local --only seccomp,live-restore --format json
+    """
+    _run("audit", inventory, options)
+
+
+@oakum.command()
+@_selection
+@_output
+@_fail_on("low")
+@_access
+def plan(inventory: str, **options: Any) -> NoReturn:
+    """Show what apply would change on the hosts of INVENTORY, what it costs, and whom it hits.
+
+    \b
+    Examples:
+      oakum plan @local
+      oakum plan inventories/local.py --fail-on high -o plan.txt
+    """
+    _run("plan", inventory, options)
+
+
+@oakum.command()
+@_selection
+@_output
+@_fail_on("never")
+@_access
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before changing.")
+def apply(inventory: str, yes: bool, **options: Any) -> NoReturn:
+    """Change the hosts of INVENTORY to their policy, and verify it by reading them again.
+
+    Shows the plan and asks first, unless --yes. A host that cannot take the change gets its former
+    files back. With --fail-on, held findings that remain end in exit code 1, too.
+
+    \b
+    Examples:
+      oakum apply @local
+      oakum apply inventories/local.py --skip userland-proxy --yes
+    """
+    _run("apply", inventory, options, yes=yes)
+
+
+def _run(command: str, inventory: str, options: Mapping[str, Any], *, yes: bool = True) -> NoReturn:
+    if command == "apply" and not yes and not sys.stdin.isatty():
+        _usage("apply asks before it changes anything, and nobody is there to answer; use --yes")
+    started, clock = _now(), time.monotonic()
+    with _fleet(inventory, options) as fleet:
+        total = len(fleet.targets)
+        if command != "apply":
+            with _progress("probing", total) as seen:
+                rows = fleet.look(seen)
+        elif yes:
+            with _progress("applying", total) as seen:
+                rows = fleet.change(seen)
+        else:
+            with _progress("probing", total) as seen:
+                shown = fleet.look(seen)
+            planned = {row.name: row for row in shown}
+            rows = shown
+            if any(row.plan and row.plan.changes for row in shown):
+                preview = Report("plan", fleet.profiles, started, _now(), tuple(shown))
+                click.echo(_text(preview, options, ExitCode.OK, None, None, stderr=True), err=True)
+                if not click.confirm("Apply this?", err=True):
+                    raise click.exceptions.Exit(ExitCode.INTERRUPTED)
+            with _progress("applying", total) as seen:
+                rows = fleet.change(seen, planned=planned)
+    report = Report(command, fleet.profiles, started, _now(), tuple(rows))
+    code = exit_code_of(report, _severity(options["fail_on"]))
+    _write(report, options, code, _next(report, inventory, options), time.monotonic() - clock)
+    sys.exit(code)
+
+
+@contextmanager
+def _fleet(inventory: str, options: Mapping[str, Any]) -> Iterator["Fleet"]:
+    """The fleet that is meant; what is wrong with the arguments ends here, before any host."""
+    from oakum.policy import PolicyError
+    from oakum.rollout import EmptySelection, Fleet, SelectionError
+
+    try:
+        below, above = _layers(options)
+        yield Fleet(
+            inventory,
+            limit=options["limit"],
+            below=below,
+            above=above,
+            access=_reach(options),
+        )
+    except PolicyError as error:
+        _usage("\n".join(error.problems))
+    except EmptySelection as error:
+        _complain(str(error))
+        sys.exit(ExitCode.UNKNOWN)
+    except SelectionError as error:
+        _usage(str(error))
+    except KeyboardInterrupt:
+        _complain("interrupted; hosts that were being changed finish alone")
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _layers(options: Mapping[str, Any]) -> tuple[list["Layer"], list["Layer"]]:
+    from oakum.policy import Layer, load
+
+    below = [load(options["policy"])] if options["policy"] else []
+    chosen = {f"oakum_{key}": list(options[key]) for key in ("only", "skip") if options[key]}
+    return below, [Layer("command line", chosen)] if chosen else []
+
+
+def _reach(options: Mapping[str, Any]) -> "Access":
+    from oakum.rollout import PARALLEL, Access
+
+    keys = ("ssh_user", "ssh_port", "ssh_key", "ssh_key_password", "ssh_password")
+    config: dict[str, Any] = {"SUDO": True} if options["sudo"] or options["sudo_user"] else {}
+    if options["sudo_user"]:
+        config["SUDO_USER"] = options["sudo_user"]
+    if options["same_sudo_password"]:
+        password = click.prompt("sudo password", hide_input=True, err=True)
+        config |= {"SUDO": True, "SUDO_PASSWORD": password}
+    return Access(
+        override={key: options[key] for key in keys if options[key]},
+        config=config,
+        parallel=options["parallel"] or PARALLEL,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _severity(word: str) -> Severity | None:
+    return None if word == "never" else Severity(word)
+
+
+def _next(report: Report, inventory: str, options: Mapping[str, Any]) -> str | None:
+    """The command that an operator would type next."""
+    given = [f"--limit {shlex.quote(word)}" for word in options["limit"]]
+    for key in ("only", "skip"):
+        given += [f"--{key} {shlex.quote(','.join(options[key]))}"] if options[key] else []
+    given += [f"--policy {shlex.quote(str(options['policy']))}"] if options["policy"] else []
+    given += ["--sudo"] if options["sudo"] else []
+    rest = " ".join([shlex.quote(inventory), *given])
+    if any(row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK) for row in report.hosts):
+        return f"oakum plan {rest}"
+    changing = any(row.plan and row.plan.changes for row in report.hosts)
+    if report.command == "apply" or not changing:
+        return None
+    return f"oakum {'plan' if report.command == 'audit' else 'apply'} {rest}"
+
+
+def _write(
+    report: Report, options: Mapping[str, Any], code: int, following: str | None, elapsed: float
+) -> None:
+    """The only place that writes a report."""
+    output: Path | None = options["output"]
+    if options["form"] == "json":
+        from oakum.report import json as json_report
+
+        text = json_report.render(report)
+    else:
+        text = _text(report, options, code, following, elapsed, to_file=output is not None)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        _usage(f"{output}: {error.strerror}")
+
+
+def _text(
+    report: Report,
+    options: Mapping[str, Any],
+    code: int,
+    following: str | None,
+    elapsed: float | None,
+    *,
+    to_file: bool = False,
+    stderr: bool = False,
+) -> str:
+    from rich.console import Console
+
+    from oakum.report import text
+
+    console = Console(stderr=stderr)
+    return text.render(
+        report,
+        width=100 if to_file else console.width,
+        colour=console.is_terminal and not to_file and "NO_COLOR" not in os.environ,
+        verbosity=-1 if options["quiet"] else int(options["verbose"]),
+        exit_code=code,
+        next_command=following,
+        elapsed=elapsed,
+    )
+
+
+@contextmanager
+def _progress(verb: str, total: int) -> Iterator[Callable[[HostReport], None]]:
+    """A bar over hosts on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task(verb, total=total)
+        yield lambda row: bar.advance(task)
+
+
+def _complain(text: str) -> None:
+    from oakum.report.text import printable
+
+    for line in text.splitlines():
+        click.echo(f"oakum: {printable(line)}", err=True)
+
+
+def _usage(text: str) -> NoReturn:
+    _complain(text)
+    sys.exit(ExitCode.USAGE)
+
+
+# What needs no host ------------------------------------------------------------------------------
+
+
+@oakum.command("controls")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+def list_controls(form: str) -> None:
+    """List the controls: what should be so, how much it matters, where it lives.
+
+    \b
+    Examples:
+      oakum controls
+      oakum controls --format json
+    """
+    from oakum.controls import controls
+
+    if form == "json":
+        rows = [
+            {
+                "id": control.id,
+                "title": control.title,
+                "severity": control.severity,
+                "setting": control.setting.label,
+                "refs": dict(control.refs),
+            }
+            for control in controls()
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    wide = max(len(control.id) for control in controls())
+    for control in controls():
+        click.echo(f"{control.id:{wide}}  {control.severity:6}  {control.title}")
+
+
+def _control_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from oakum.controls import controls
+
+    return [control.id for control in controls() if control.id.startswith(incomplete)]
+
+
+@oakum.command()
+@click.argument("control", shell_complete=_control_ids)
+def explain(control: str) -> None:
+    """Explain one CONTROL: why, what it costs, when it is held, how to undo it, sources.
+
+    \b
+    Examples:
+      oakum explain userland-proxy
+      oakum explain entropy
+    """
+    from oakum.controls import controls
+    from oakum.policy import nearest
+    from oakum.render import render
+
+    known = {found.id: found for found in controls()}
+    if control not in known:
+        _usage(f"{control!r} is no control{nearest(control, known)}")
+    click.echo(render("control.md.j2", control=known[control]), nl=False)
+
+
+@oakum.command()
+@click.argument("name", type=click.Choice(["report", "policy"]))
+def schema(name: str) -> None:
+    """Print the JSON Schema of the report (--format json) or of a --policy file.
+
+    \b
+    Examples:
+      oakum schema report
+      oakum schema policy
+    """
+    if name == "report":
+        from oakum.report.schema import report_schema
+
+        found = report_schema()
+    else:
+        from oakum.policy import policy_schema
+
+        found = policy_schema()
+    click.echo(json.dumps(found, indent=2))
+
+
+@oakum.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a SHELL.
+
+    \b
+    Examples:
+      oakum completion bash > ~/.local/share/bash-completion/completions/oakum
+      oakum completion zsh > ~/.zfunc/_oakum
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        _usage(f"{shell}: no completion for this shell")
+    click.echo(found(oakum, {}, "oakum", "_OAKUM_COMPLETE").source())

@@ -1,0 +1,342 @@
+"""What a control is made of: data, the settings it can want, and the reasons not to act.
+
+A control says what should be so; verdict, merge, diff, plan, report row and docs page are derived
+from it once for all. The guards of daemon.json as a resource live here, on its setting.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from oakum.engine.catalogue import Option, flag_for, ignored, options, refusal
+from oakum.facts import Engine, HostFacts, Read
+from oakum.model import Impact, Json, Severity
+from oakum.policy import Policy
+
+
+class NotApplicable(Exception):
+    """The control has nothing to say about this host; the message is the reason."""
+
+
+class _Absent:
+    """The key is not to be in daemon.json at all."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT: Final = _Absent()
+
+Guard = Callable[[HostFacts, Policy], str | None]
+"""Why not to act on this host now, or None. May raise CannotTell."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEdit:
+    """One key of daemon.json and its value; ABSENT takes the key out."""
+
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """A whole file: where, and what it will hold. ``before`` is None when it is not there."""
+
+    path: str
+    before: bytes | None
+    after: bytes
+    mode: str = "644"
+    owner: int = 0
+    group: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PackageEdit:
+    """A package to install, whose service is then started and enabled."""
+
+    package: str
+
+
+Edit = KeyEdit | FileEdit | PackageEdit
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a setting is on a host. ``fault`` is None when it is as desired, otherwise why not,
+    which may be the empty string: then actual and desired say it all. ``note`` explains an ok."""
+
+    actual: Json
+    fault: str | None
+    note: str | None = None
+
+
+class Setting(Protocol):
+    """Where a control's value lives."""
+
+    @property
+    def label(self) -> str:
+        """What the setting is called where a person looks for it."""
+
+    def state(self, facts: HostFacts, desired: Json) -> State:
+        """What it is now. Raises NotApplicable or CannotTell."""
+
+    def held(self, facts: HostFacts, desired: Json) -> str | None:
+        """Why the resource itself must not be changed now, or None."""
+
+    def edits(self, facts: HostFacts, desired: Json) -> tuple[Edit, ...]:
+        """What makes it so; empty when what is written only has to become active."""
+
+
+def _same(value: Json) -> Json:
+    return value
+
+
+def _nothing(facts: HostFacts, policy: Policy) -> tuple[FileEdit, ...]:
+    return ()
+
+
+def _no_impact(facts: HostFacts) -> Iterable[Impact]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """One thing that should be so, with reason, references and guards.
+
+    ``desired`` gives the value wanted on this host and may raise NotApplicable. ``files`` gives the
+    other files that the setting needs, only those that differ. ``refs`` maps a benchmark to its
+    number there; ``sources`` say where the facts come from. ``cost`` and ``undo`` are sentences.
+    """
+
+    id: str
+    title: str
+    why: str
+    cost: str
+    undo: str
+    severity: Severity
+    refs: Mapping[str, str]
+    sources: tuple[str, ...]
+    setting: Setting
+    desired: Callable[[HostFacts, Policy], Json]
+    parameter: str | None = None
+    guards: tuple[Guard, ...] = ()
+    files: Callable[[HostFacts, Policy], tuple[FileEdit, ...]] = _nothing
+    impact: Callable[[HostFacts], Iterable[Impact]] = _no_impact
+
+
+# daemon.json -------------------------------------------------------------------------------------
+
+
+def _as_written(desired: Json) -> Any:
+    return desired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonKey:
+    """One key of daemon.json.
+
+    ``live`` reads the value from ``docker info`` where it is there; ``normal`` brings what stands
+    in a file or flag into the form that is compared; ``written`` turns what is desired into what is
+    written. ``absent_keeps`` says that without the key the engine keeps what is in effect.
+    """
+
+    key: str
+    live: Callable[[Mapping[str, Any]], Json] | None = None
+    normal: Callable[[Json], Json] = _same
+    written: Callable[[Json], Any] = _as_written
+    absent_keeps: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.key} in daemon.json"
+
+    def state(self, facts: HostFacts, desired: Json) -> State:
+        require_engine(facts)
+        version = facts.version
+        if option_why := _too_old(self.key, facts):
+            raise NotApplicable(option_why)
+        lasting = self.normal(at_next_start(facts, self.key))
+        if facts.dockerd.value is None:
+            return State(lasting, None if lasting == desired else "")
+        actual = self._actual(facts)
+        keeps = self.absent_keeps and not _set(facts, self.key)
+        if actual != desired:
+            return State(actual, "written, not active" if lasting == desired and not keeps else "")
+        if lasting != desired and not keeps:
+            return State(actual, f"active, not written: the next start of Docker {version} ends it")
+        if self.live is None and changed_since_start(facts) and _set(facts, self.key):
+            return State(actual, "written, not active: daemon.json changed after dockerd started")
+        return State(actual, None)
+
+    def _actual(self, facts: HostFacts) -> Json:
+        if self.live is not None:
+            return self.live(facts.info.value)
+        return self.normal(in_force(facts, self.key))
+
+    def held(self, facts: HostFacts, desired: Json) -> str | None:
+        running = facts.flags.value if facts.dockerd.value else {}
+        if flag := flag_for(self.key, {**running, **facts.unit_flags.value}):
+            return (
+                f"--{flag} is a flag of dockerd's service; the key beside it would stop dockerd. "
+                "Drop the flag there first"
+            )
+        if facts.dockerd.value:
+            facts.containers.value  # noqa: B018 - whom a restart would hit must be known before it
+        value = self.written(desired)
+        if value is not ABSENT and (why := refusal(self.key, value, facts.version)):
+            return why
+        return next(daemon_file_guards(facts), None)
+
+    def edits(self, facts: HostFacts, desired: Json) -> tuple[Edit, ...]:
+        value = self.written(desired)
+        settings = facts.document.value.settings
+        if value is ABSENT:
+            return (KeyEdit(self.key, ABSENT),) if self.key in settings else ()
+        if self.key in settings and self.normal(settings[self.key]) == desired:
+            return ()
+        if self.absent_keeps and self.key not in settings and self.at_rest(facts, desired):
+            return ()
+        return (KeyEdit(self.key, value),)
+
+    def at_rest(self, facts: HostFacts, desired: Json) -> bool:
+        """Whether what is desired is in effect without the key."""
+        return facts.dockerd.value is not None and self._actual(facts) == desired
+
+
+def require_engine(facts: HostFacts) -> Engine:
+    """The engine. Raises NotApplicable without one, CannotTell when a running one is silent."""
+    engine = facts.engine.value
+    if engine is None:
+        raise NotApplicable("no Docker engine on this host")
+    if facts.dockerd.value is not None:
+        facts.info.value  # noqa: B018 - raises CannotTell with the reason
+    return engine
+
+
+def compiled_out(facts: HostFacts, option: str) -> bool:
+    """Whether the kernel's configuration says that ``option`` (without CONFIG_) is not there."""
+    config = facts.kernel_config
+    return isinstance(config, Read) and config.value.get(option) is False
+
+
+def _too_old(key: str, facts: HostFacts) -> str | None:
+    version = facts.version
+    option = options()[key]
+    if option.since and version < option.since:
+        return f"{key} needs Docker {option.since} or later"
+    return ignored(key, version)
+
+
+def _set(facts: HostFacts, key: str) -> bool:
+    return key in facts.document.value.settings or bool(flag_for(key, facts.unit_flags.value))
+
+
+def in_force(facts: HostFacts, key: str) -> Json:
+    """The value that the running dockerd uses: its flag, its last logged configuration, its file.
+
+    dockerd logs its whole configuration at each reload, and leaves out what is zero
+    (docker-facts a12). A file that changed later than dockerd's start is the business of
+    ``changed_since_start``.
+    """
+    option, flags = options()[key], facts.flags.value
+    if flag := flag_for(key, flags):
+        return _from_flag(option, flags[flag])
+    if isinstance(facts.reloaded, Read) and facts.reloaded.value is not None:
+        return facts.reloaded.value.get(key, option.zero)
+    return _from_file(facts, option)
+
+
+def at_next_start(facts: HostFacts, key: str) -> Json:
+    """The value that the next start of dockerd will use, from its unit's flags and its file."""
+    option, flags = options()[key], facts.unit_flags.value
+    if flag := flag_for(key, flags):
+        return _from_flag(option, flags[flag])
+    return _from_file(facts, option)
+
+
+def _from_file(facts: HostFacts, option: Option) -> Json:
+    default = option.default_in(facts.version)
+    return facts.document.value.settings.get(option.key, default)
+
+
+def _from_flag(option: Option, values: tuple[str, ...]) -> Json:
+    if option.type == "bool":
+        return values[-1].lower() in ("true", "t", "1")
+    if option.type == "list":
+        return list(values)
+    if option.key == "default-ulimits":
+        return dict(_ulimit_flag(value) for value in values)
+    return values[-1]
+
+
+def _ulimit_flag(text: str) -> tuple[str, Json]:
+    name, _, limits = text.partition("=")
+    soft, _, hard = limits.partition(":")
+    return name, {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
+
+
+def changed_since_start(facts: HostFacts) -> bool:
+    """Whether daemon.json changed after dockerd started, with no logged reload to tell what of it
+    dockerd took."""
+    dockerd = facts.dockerd.value
+    if dockerd is None or (isinstance(facts.reloaded, Read) and facts.reloaded.value is not None):
+        return False
+    return bool(facts.daemon_file.value.mtime > dockerd.started)
+
+
+def daemon_file_guards(facts: HostFacts) -> Iterator[str]:
+    """Why daemon.json, or the service that reads it, must not be touched on this host."""
+    engine, file = require_engine(facts), facts.daemon_file.value
+    if engine.origin in ("snap", "rootless", "desktop"):
+        yield f"this engine comes from {engine.origin}, whose configuration oakum only audits"
+    if file.locked:
+        yield f"{file.path} cannot be replaced: {file.locked}"
+    document = facts.document.value
+    if document.duplicates:
+        names = ", ".join(document.duplicates)
+        yield f"{file.path} has {names} twice and dockerd takes the last; keep one of them"
+    if document.trailing:
+        yield f"{file.path} has text after its closing brace; remove it"
+    for key, value in document.settings.items():
+        if why := refusal(key, value, engine.version):
+            yield f"dockerd would not start again with {file.path} as it is: {why}"
+        # runtimes is the one key that dockerd merges with its flag (docker-facts a4).
+        elif key != "runtimes" and (flag := flag_for(key, facts.unit_flags.value)):
+            yield f"dockerd would not start again: {key} is also its flag --{flag}"
+
+
+# Packages ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HostPackage:
+    """A package of the host's distribution whose service should run."""
+
+    package: str
+    running: Callable[[HostFacts], bool]
+
+    @property
+    def label(self) -> str:
+        return f"package {self.package}"
+
+    def state(self, facts: HostFacts, desired: Json) -> State:
+        runs = self.running(facts)
+        return State("running" if runs else "absent", None if runs else "")
+
+    def held(self, facts: HostFacts, desired: Json) -> str | None:
+        if facts.packages.value == "none":
+            return f"no package manager that could install {self.package}"
+        return None if facts.uid.value == 0 else "not root"
+
+    def edits(self, facts: HostFacts, desired: Json) -> tuple[Edit, ...]:
+        return (PackageEdit(self.package),)
+
+
+def wanted(value: Json) -> Callable[[HostFacts, Policy], Json]:
+    """A ``desired`` that is the same on every host."""
+
+    def desired(facts: HostFacts, policy: Policy) -> Json:
+        return value
+
+    return desired

@@ -1,0 +1,155 @@
+"""Root in a container is nobody on the host."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from packaging.version import Version
+
+from oakum.controls.base import (
+    Control,
+    DaemonKey,
+    FileEdit,
+    NotApplicable,
+    compiled_out,
+    require_engine,
+)
+from oakum.controls.live_restore import swarm_state
+from oakum.controls.storage_driver import containerd_store
+from oakum.facts import FileState, HostFacts
+from oakum.model import Json, Severity
+from oakum.policy import Mode, Policy
+
+USER: Final = "dockremap"
+"""The user that dockerd takes for ``default``."""
+
+IDS: Final = 65536
+"""How many subordinate ids a range holds."""
+
+FIRST_ID: Final = 100000
+"""Where useradd begins to hand out subordinate ids (SUB_UID_MIN of login.defs)."""
+
+STORE_REFUSES: Final = Version("29.0")
+"""From here on the containerd image store and userns-remap do not go together."""
+
+
+def remapped(info: Mapping[str, Any]) -> bool:
+    """Whether dockerd runs with user namespaces."""
+    return any(
+        option in ("userns", "name=userns") or option.startswith("name=userns,")
+        for option in info.get("SecurityOptions") or ()
+    )
+
+
+def is_remap(value: Json) -> bool:
+    """``root`` and ``host`` are accepted by dockerd and mean off."""
+    return bool(value) and value not in ("root", "host")
+
+
+def wanted_by_policy(facts: HostFacts, policy: Policy) -> bool:
+    """On, unless the policy leaves the control alone."""
+    require_engine(facts)
+    if policy.userns_remap is Mode.OFF:
+        raise NotApplicable(f"oakum_userns_remap is off (profile {policy.profile})")
+    return True
+
+
+def only_audited(facts: HostFacts, policy: Policy) -> str | None:
+    """The policy wants to know, not to change."""
+    return "oakum_userns_remap is audit" if policy.userns_remap is Mode.AUDIT else None
+
+
+def would_hide_data(facts: HostFacts, policy: Policy) -> str | None:
+    """The data root moves to a subdirectory: what is there becomes invisible."""
+    if facts.dockerd.value is None:
+        found = facts.drivers_on_disk.value
+        return f"{facts.data_root.value} holds data of {', '.join(found)}" if found else None
+    images, containers, volumes = (
+        facts.images.value,
+        facts.container_count.value,
+        facts.volumes.value,
+    )
+    if not images and not containers and not volumes:
+        return None
+    gigabytes = facts.image_bytes.value / 1e9
+    return (
+        f"would hide {images} images ({gigabytes:.1f} GB), {containers} containers and "
+        f"{volumes} volumes; move them first or start with an empty data root"
+    )
+
+
+def kernel_cannot(facts: HostFacts, policy: Policy) -> str | None:
+    """User namespaces may be compiled out or switched off."""
+    if facts.sysctl.value.get("user.max_user_namespaces") == "0":
+        return "user.max_user_namespaces is 0"
+    return "this kernel has no USER_NS" if compiled_out(facts, "USER_NS") else None
+
+
+def swarm(facts: HostFacts, policy: Policy) -> str | None:
+    """Services with host networking fail under userns-remap, and the raft data would be hidden."""
+    state = swarm_state(facts)
+    return None if state == "inactive" else f"swarm node ({state})"
+
+
+def store_refuses(facts: HostFacts, policy: Policy) -> str | None:
+    """The containerd image store cannot remap (docker-facts d8)."""
+    if facts.dockerd.value is not None and containerd_store(facts.info.value):
+        return "the host uses the containerd image store, which cannot remap"
+    return None
+
+
+def subordinate_ranges(facts: HostFacts, policy: Policy) -> tuple[FileEdit, ...]:
+    """Ranges for the user, made before dockerd would.
+
+    From 28.0 dockerd looks for a free range among root's own entries only, and so takes one that
+    another user owns (docker-facts d3).
+    """
+    files = (facts.subuid.value, facts.subgid.value)
+    if all(_entries(file).get(USER) for file in files):
+        return ()
+    taken = [end for file in files for spans in _entries(file).values() for end in spans]
+    start = max([FIRST_ID, *taken])
+    start += -(start - FIRST_ID) % IDS
+    return tuple(_with_range(file, start) for file in files if not _entries(file).get(USER))
+
+
+def _entries(file: FileState) -> dict[str, list[int]]:
+    """The first id after each range, by user."""
+    ends: dict[str, list[int]] = {}
+    for line in (file.content or b"").decode("utf-8", "replace").splitlines():
+        if found := re.fullmatch(r"([^:#]+):(\d+):(\d+)\s*", line):
+            ends.setdefault(found[1], []).append(int(found[2]) + int(found[3]))
+    return ends
+
+
+def _with_range(file: FileState, start: int) -> FileEdit:
+    content = file.content or b""
+    glue = b"" if not content or content.endswith(b"\n") else b"\n"
+    after = content + glue + f"{USER}:{start}:{IDS}\n".encode()
+    return FileEdit(file.target, file.content, after, file.mode, file.owner, file.group)
+
+
+CONTROL = Control(
+    id="userns-remap",
+    title="Root in a container is nobody on the host",
+    why="Without user namespaces root in a container is root on the host: one kernel or runtime "
+    "bug, or one careless mount, and the host is lost.",
+    cost="A restart with an empty data root: images, containers and volumes of before become "
+    "invisible. Containers with the host's network or pid namespace, and privileged ones, need "
+    "--userns=host.",
+    undo="Take userns-remap out of daemon.json and restart dockerd: the former data root is back.",
+    severity=Severity.MEDIUM,
+    refs={"cis-1.6": "2.9", "cis-1.7": "2.9", "cis-1.8": "2.10", "seed": "user-namespaces"},
+    sources=(
+        "moby daemon/daemon_unix.go: user, group and ranges are looked up at start",
+        "moby#21050, moby#23337: everything seems gone",
+        "moby pkg/idtools/usergroupadd_linux.go: the free range from 28.0",
+    ),
+    setting=DaemonKey(
+        key="userns-remap", live=remapped, normal=is_remap, written=lambda desired: "default"
+    ),
+    desired=wanted_by_policy,
+    parameter="userns_remap",
+    guards=(only_audited, would_hide_data, kernel_cannot, swarm, store_refuses),
+    files=subordinate_ranges,
+)

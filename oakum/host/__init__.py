@@ -1,0 +1,1 @@
+"""What runs on a host: POSIX shell, read as text by oakum.probe and oakum.operations."""

@@ -1,0 +1,252 @@
+#!/bin/sh
+# Changes files on this host and makes dockerd take them, or puts everything back.
+#
+# oakum.operations sends this text with the calls of one plan behind it: begin, file …, service,
+# finish. Each step is written to the journal before it is done. Whatever fails, `undo` restores
+# the former bytes and a dockerd that answers; the last line on stdout is the verdict.
+#
+# State: /var/lib/oakum/txn/ID/{journal,files} with the former file N as N.was (none: N.absent).
+# Exit: 0 confirmed · 1 nothing was changed · 2 rolled back · 3 rolled back, dockerd is not well
+#
+# The steps preflight and arm (a shadow boot, a dead man's timer) are not here yet: a cut
+# connection is survived because nothing below needs it, a power cut between swap and settle is not.
+set -u
+export LC_ALL=C
+PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+exec </dev/null
+umask 077
+trap '' HUP PIPE
+
+STATE=/var/lib/oakum
+KEEP=10
+count=0
+swapped=0
+was_running=
+action=none
+
+say() { printf '%s\n' "$*"; }
+step() {
+    printf '%s %s\n' "$(date +%s)" "$*" >>"$dir/journal"
+    say "step $*"
+}
+
+# Before anything was swapped: leave no trace but the journal.
+refuse() {
+    say "refused: $*" >&2
+    for staged in "$dir"/*.staged; do
+        [ -f "$staged" ] && rm -f "$(cat "$staged")"
+    done
+    [ -d "$dir" ] && step "refused: $*" >/dev/null
+    rm -rf "$STATE/lock"
+    say "verdict refused $id"
+    exit 1
+}
+
+fail() {
+    [ "$swapped" = 1 ] || refuse "$*"
+    say "failed: $*" >&2
+    step "failed: $*" >/dev/null
+    undo
+}
+
+# begin ID
+begin() {
+    id=$1
+    dir=$STATE/txn/$id
+    [ "$(id -u)" = 0 ] || { say "refused: not root" >&2; say "verdict refused $id"; exit 1; }
+    command -v sha256sum >/dev/null || { say "refused: no sha256sum here" >&2; exit 1; }
+    mkdir -p "$STATE/txn" || exit 1
+    lock
+    mkdir "$dir" || refuse "cannot write $dir"
+    step begin
+}
+
+lock() {
+    mkdir "$STATE/lock" 2>/dev/null || {
+        holder=$(cat "$STATE/lock/pid" 2>/dev/null)
+        if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null; then
+            say "refused: another oakum transaction runs here (pid $holder)" >&2
+            say "verdict refused $id"
+            exit 1
+        fi
+        rm -rf "$STATE/lock"
+        mkdir "$STATE/lock" || { say "refused: cannot lock $STATE" >&2; exit 1; }
+    }
+    echo $$ >"$STATE/lock/pid"
+}
+
+digest() { sha256sum <"$1" | cut -d' ' -f1; }
+
+# file PATH MODE OWNER GROUP SHA256-OF-THE-FORMER-BYTES|absent CONTENT
+# Checks that the file is what the plan was made from, and lays the new one beside it.
+file() {
+    path=$1 mode=$2 owner=$3 group=$4 before=$5 content=$6
+    count=$((count + 1))
+    if [ -f "$path" ] && [ ! -L "$path" ]; then
+        now=$(digest "$path")
+    elif [ -e "$path" ] || [ -L "$path" ]; then
+        refuse "stale: $path is no regular file"
+    else
+        now=absent
+    fi
+    [ "$now" = "$before" ] || refuse "stale: $path is no longer what the plan was made from"
+    parent=${path%/*}
+    if [ ! -d "$parent" ]; then
+        (umask 022 && mkdir -p "$parent") || refuse "cannot make $parent"
+        printf '%s' "$parent" >"$dir/$count.parent"
+    fi
+    staged=$parent/.${path##*/}.oakum-$id
+    printf '%s' "$path" >"$dir/$count.path"
+    printf '%s' "$staged" >"$dir/$count.staged"
+    if [ "$now" = absent ]; then
+        : >"$dir/$count.absent"
+    else
+        cp -p "$path" "$dir/$count.was" || refuse "cannot keep a copy of $path"
+    fi
+    printf '%s' "$content" >"$staged" || refuse "cannot write beside $path"
+    chown "$owner:$group" "$staged" || refuse "cannot own $staged"
+    chmod "$mode" "$staged" || refuse "cannot own $staged"
+    step "staged $path"
+}
+
+swap() {
+    sync
+    step swap
+    swapped=1
+    n=0
+    while [ "$n" -lt "$count" ]; do
+        n=$((n + 1))
+        mv -f "$(cat "$dir/$n.staged")" "$(cat "$dir/$n.path")" || fail "cannot replace file $n"
+    done
+    sync
+}
+
+# service none|reload|restart LIVE-RESTORE-FIRST(yes|no) CONTAINERS(stay|may-stop)
+service() {
+    action=$1 first=$2 containers=$3
+    [ "$action" = none ] || was_running=$(running)
+    swap
+    case $action in
+        reload) reload ;;
+        restart)
+            [ "$first" = no ] || reload_live_restore
+            step restart
+            control restart || fail "dockerd did not restart: $(last_words)"
+            ;;
+    esac
+    [ "$action" = none ] || settle
+}
+
+# finish: nothing more can fail.
+finish() {
+    [ "$swapped" = 1 ] || swap
+    step confirmed
+    cleanup
+    say "verdict confirmed $id"
+    exit 0
+}
+
+cleanup() {
+    rm -rf "$STATE/lock"
+    # shellcheck disable=SC2012  # names are ours: a time and hexadecimal digits
+    ls -1 "$STATE/txn" | sort -r | tail -n +$((KEEP + 1)) | while read -r old; do
+        rm -rf "$STATE/txn/${old:?}"
+    done
+}
+
+command -v timeout >/dev/null || timeout() { shift; "$@"; }
+client() { DOCKER_CONFIG=/nonexistent timeout 10 docker -H unix:///var/run/docker.sock "$@"; }
+running() { client ps -q --no-trunc 2>/dev/null | sort; }
+answers() { client version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+live_restore() { client info --format '{{.LiveRestoreEnabled}}' 2>/dev/null; }
+
+await() { # await SECONDS COMMAND…
+    left=$(($1 * 2))
+    shift
+    until "$@"; do
+        left=$((left - 1))
+        [ "$left" -gt 0 ] || return 1
+        sleep 0.5 2>/dev/null || sleep 1
+    done
+}
+
+last_words() {
+    if [ -d /run/systemd/system ]; then
+        journalctl -q -o cat --no-pager -u docker -n 20 2>/dev/null | grep -iE 'fail|error|unable' |
+            tail -n 1 | tr -d '\000-\037\177' | cut -c1-300
+    fi
+}
+
+control() { # control start|restart
+    if [ -d /run/systemd/system ]; then
+        systemctl reset-failed docker.service docker.socket 2>/dev/null
+        timeout 120 systemctl "$1" docker.service
+    elif command -v rc-service >/dev/null; then
+        timeout 120 rc-service docker "$1"
+    else
+        timeout 120 service docker "$1"
+    fi >/dev/null 2>&1
+}
+
+hang_up() { kill -HUP "$(cat /var/run/docker.pid 2>/dev/null)" 2>/dev/null; }
+
+reload() {
+    step reload
+    hang_up || fail "dockerd has no pid that could be told to reload"
+}
+
+live_restore_is_on() { [ "$(live_restore)" = true ]; }
+
+reload_live_restore() {
+    reload
+    await 10 live_restore_is_on || fail "live-restore did not come on by reload: $(last_words)"
+}
+
+settle() {
+    step settle
+    await 60 answers || fail "dockerd does not answer: $(last_words)"
+    [ "$containers" = stay ] || return 0
+    await 10 all_running || fail "a container that ran before does not run now"
+}
+
+all_running() {
+    now=$(running) || return 1
+    for wanted in $was_running; do
+        case $now in *"$wanted"*) ;; *) return 1 ;; esac
+    done
+}
+
+undo() {
+    step undo
+    n=0
+    while [ "$n" -lt "$count" ]; do
+        n=$((n + 1))
+        path=$(cat "$dir/$n.path")
+        rm -f "$(cat "$dir/$n.staged")"
+        if [ -f "$dir/$n.absent" ]; then
+            rm -f "$path"
+        else
+            # Beside the target first, so that the rename is atomic.
+            cp -p "$dir/$n.was" "$path.oakum-undo" && mv -f "$path.oakum-undo" "$path"
+        fi
+        [ -f "$dir/$n.parent" ] && rmdir "$(cat "$dir/$n.parent")" 2>/dev/null
+    done
+    sync
+    verdict=rolled-back code=2
+    case $action in
+        none) ;;
+        *)
+            # A reload that was taken is taken back by a reload; a daemon that is gone is started.
+            if answers && [ "$action" = reload ]; then
+                hang_up
+            else
+                control restart
+            fi
+            await 60 answers || { verdict=broken code=3; }
+            ;;
+    esac
+    step "$verdict"
+    cleanup
+    say "verdict $verdict $id"
+    exit "$code"
+}

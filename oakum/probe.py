@@ -1,0 +1,117 @@
+"""One exec on a host, and the facts that it gives: the pyinfra side of ``host/probe.sh``."""
+
+import functools
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import Any, Final
+
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
+from pyinfra.api.command import StringCommand
+from pyinfra.api.facts import FactBase
+from pyinfra.api.host import Host
+
+from oakum.facts import BadProbe, HostFacts, parse
+
+TIME_LIMIT: Final = 90
+"""Seconds that a whole probe may take; its own limits add up to far less."""
+
+MOST_OUTPUT: Final = 8_000_000
+"""Bytes that a host may answer to one command; a probe's own bound is half of that."""
+
+
+class NoAnswer(Exception):
+    """The host gave no probe; the message says what was seen."""
+
+
+@functools.cache
+def script(name: str) -> str:
+    """The text of one of the scripts in ``oakum/host``."""
+    return files("oakum.host").joinpath(name).read_text("utf-8")
+
+
+class DockerHost(FactBase[HostFacts | str]):
+    """The facts of a Docker host, or the reason why there are none.
+
+    ``pyinfra INVENTORY fact oakum.probe.DockerHost`` prints them.
+    """
+
+    def command(self) -> str:
+        return script("probe.sh")
+
+    @staticmethod
+    def default() -> HostFacts | str:
+        return "the host gave no answer"
+
+    def process(self, output: Sequence[str]) -> HostFacts | str:
+        # An exception in here would end the run for every host (pyinfra-notes P2).
+        try:
+            return parse(list(output))
+        except BadProbe as error:
+            return str(error)
+
+
+def read(host: Host) -> HostFacts:
+    """The facts of a connected host, by one exec.
+
+    Like ``host.get_fact(DockerHost)``, but a failure keeps its reason, and output has a bound.
+
+    Raises:
+        NoAnswer: the connection, the shell, sudo or the probe failed.
+    """
+    bound(host)
+    arguments, _ = pop_global_arguments(host.state, host, {})
+    connector: dict[str, Any] = {
+        key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS
+    }
+    connector["_timeout"] = connector.get("_timeout") or TIME_LIMIT
+    try:
+        done, output = host.run_shell_command(StringCommand(script("probe.sh")), **connector)
+    except TimeoutError:
+        raise NoAnswer(f"no answer within {connector['_timeout']} s") from None
+    except Exception as error:  # paramiko, OSError, EOFError: whatever a connection dies of
+        raise NoAnswer(f"the connection failed: {error or type(error).__name__}") from None
+    facts = DockerHost().process(output.stdout_lines)
+    if isinstance(facts, HostFacts):
+        return facts
+    last = next((line for line in reversed(output.stderr_lines) if line.strip()), "")
+    raise NoAnswer(last[:300] if last and not done else facts)
+
+
+def bound(host: Host) -> None:
+    """Make sure that no host can fill our memory or break our decoding.
+
+    pyinfra's SSH connector reads whatever comes, as strict UTF-8; this puts a bounded, tolerant
+    reader between. Other connectors run on this machine and are left as they are.
+    """
+    client = getattr(host.connector, "client", None)
+    if client is None or getattr(client, "bounded_by_oakum", False):
+        return
+    exec_command = client.exec_command
+
+    def bounded(*args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        stdin, *outputs = exec_command(*args, **kwargs)
+        return (stdin, *(BoundedLines(output) for output in outputs))
+
+    client.exec_command = bounded
+    client.bounded_by_oakum = True
+
+
+class BoundedLines:
+    """The lines of a channel's file: at most MOST_OUTPUT bytes, decoded without ever failing."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.channel = file.channel
+
+    def __iter__(self) -> Iterator[str]:
+        left, rest = MOST_OUTPUT, b""
+        while chunk := self.file.read(65536):
+            left -= len(chunk)
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from (line.decode("utf-8", "replace") for line in lines)
+            if left < 0 or len(rest) > MOST_OUTPUT:
+                self.channel.close()
+                yield f"oakum: more than {MOST_OUTPUT} bytes of output; stopped reading"
+                return
+        if rest:
+            yield rest.decode("utf-8", "replace")

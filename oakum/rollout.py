@@ -1,0 +1,330 @@
+"""Hosts in, rows of a report out: the only place that owns a pyinfra State.
+
+Each host is one greenlet that connects, probes, plans, changes, verifies and disconnects. There is
+no barrier between hosts, and whatever goes wrong on one stays in its row.
+"""
+
+import fnmatch
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from gevent import Greenlet
+from gevent.pool import Pool
+from pyinfra.api.config import Config
+from pyinfra.api.exceptions import ConnectError, NestedOperationError, PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.api.inventory import Inventory
+from pyinfra.api.state import State, StateStage
+from pyinfra.connectors import util as connector_util
+from pyinfra.context import ctx_host, ctx_state
+from pyinfra_cli.inventory import make_inventory
+
+from oakum.deploy import change, new_transaction_id, plan_for, policy_for
+from oakum.facts import HostFacts
+from oakum.model import HostReport, Outcome, Plan
+from oakum.policy import Layer, Policy, PolicyError, nearest
+from oakum.probe import NoAnswer, bound, read
+
+PARALLEL: Final = 40
+"""Hosts that are worked on at once."""
+
+
+class SelectionError(Exception):
+    """The inventory or the selection is wrong; nothing was contacted."""
+
+
+class EmptySelection(SelectionError):
+    """The inventory is there, but no host of it is meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How hosts are reached, in pyinfra's words: ``override`` such as ``ssh_user``, and ``config``
+    such as ``SUDO``."""
+
+    override: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    parallel: int = PARALLEL
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One host that is meant, with its policy, checked before any host is contacted."""
+
+    host: Host
+    policy: Policy
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.host.groups))
+
+
+Seen = Callable[[HostReport], None]
+"""Told of each host's row as soon as it is known."""
+
+
+class Fleet:
+    """The hosts of an inventory that are meant, ready to be looked at and changed.
+
+    Raises:
+        SelectionError: no such inventory, or no host in it that ``limit`` means.
+        PolicyError: a wrong ``oakum_*`` key, anywhere in the fleet.
+    """
+
+    def __init__(
+        self,
+        inventory: str,
+        *,
+        limit: Sequence[str] = (),
+        below: Sequence[Layer] = (),
+        above: Sequence[Layer] = (),
+        access: Access | None = None,
+    ) -> None:
+        self.access = access or Access()
+        loaded = load_inventory(inventory, self.access.override)
+        hosts = select(loaded, limit)
+        config = Config(**self.access.config)  # type: ignore[no-untyped-call]
+        config.PARALLEL = self.access.parallel
+        self.state = State(loaded, config, check_for_changes=False)
+        # pyinfra runs an operation at once when it is called in this stage, which is what lets
+        # every host walk its road alone.
+        self.state.set_stage(StateStage.Execute)
+        self.state.is_executing = True
+        self.targets = _targets(hosts, below, above)
+
+    @property
+    def profiles(self) -> str:
+        """The names of the profiles in use, most often one."""
+        return ", ".join(sorted({target.policy.profile for target in self.targets}))
+
+    def look(self, seen: Seen) -> list[HostReport]:
+        """Probe and plan every host; one exec each."""
+        return self._each(self.targets, lambda target: _planned(target)[0], seen)
+
+    def change(
+        self, seen: Seen, *, planned: Mapping[str, HostReport] | None = None
+    ) -> list[HostReport]:
+        """Probe, plan, change and verify every host; a clean one costs one exec.
+
+        ``planned`` holds the rows that an operator has seen and agreed to, by host: a host whose
+        plan is no longer the same is left alone, and one with nothing to do is not asked again.
+        """
+
+        def one(target: Target) -> HostReport:
+            agreed = planned[target.host.name] if planned else None
+            if agreed is not None and not (agreed.plan and agreed.plan.changes):
+                unchanged = agreed.plan is not None and agreed.error is None
+                return replace(agreed, outcome=Outcome.UNCHANGED if unchanged else None)
+            return _changed(target, agreed)
+
+        return self._each(self.targets, one, seen)
+
+    def _each(
+        self, targets: Sequence[Target], visit: Callable[[Target], HostReport], seen: Seen
+    ) -> list[HostReport]:
+        pool = Pool(self.access.parallel)
+
+        def walk(target: Target) -> HostReport:
+            row = _guarded(target, visit)
+            seen(row)
+            return row
+
+        with _quiet(), ctx_state.use(self.state):
+            walks: list[Greenlet[..., HostReport]] = [
+                pool.spawn(walk, target) for target in targets
+            ]
+            pool.join(raise_error=True)
+        return [row for row in (done.value for done in walks) if row is not None]
+
+
+# Inventory ---------------------------------------------------------------------------------------
+
+
+def load_inventory(name: str, override: Mapping[str, Any]) -> Inventory:
+    """The inventory that pyinfra makes of ``name``.
+
+    Raises:
+        SelectionError: nothing of that name, or the file is wrong.
+    """
+    looks_like_a_file = name.endswith(".py") or ("/" in name and not name.startswith("@"))
+    if looks_like_a_file and not Path(name).is_file():
+        raise SelectionError(f"{name}: no such inventory file")
+    try:
+        with ctx_state.use(State()), _quiet():
+            inventory: Inventory = make_inventory(
+                name, override_data=dict(override), cwd=str(Path.cwd())
+            )
+    except (Exception, SystemExit) as error:  # an inventory file may raise whatever it likes
+        reason = str(error) or type(error).__name__
+        raise SelectionError(f"{name}: {type(error).__name__}: {reason}") from error
+    finally:
+        ctx_state.reset()
+    if not len(inventory):
+        raise EmptySelection(
+            f"{name}: no hosts; an inventory is a .py file, host1,host2, or a connector like @local"
+        )
+    return inventory
+
+
+def select(inventory: Inventory, limit: Sequence[str]) -> list[Host]:
+    """The hosts that ``limit`` names by group, name or pattern, in inventory order; all without.
+
+    Raises:
+        EmptySelection: a word of ``limit`` means no host.
+    """
+    if not limit:
+        return list(inventory)
+    chosen: set[str] = set()
+    for word in (part for item in limit for part in item.split(",")):
+        members = {host.name for host in inventory.groups.get(word, ())}
+        found = members or {h.name for h in inventory if fnmatch.fnmatch(h.name, word)}
+        if not found:
+            known = [*inventory.groups, *(host.name for host in inventory)]
+            raise EmptySelection(f"--limit {word}: means no host{nearest(word, known[:50])}")
+        chosen |= found
+    return [host for host in inventory if host.name in chosen]
+
+
+def _targets(hosts: Sequence[Host], below: Sequence[Layer], above: Sequence[Layer]) -> list[Target]:
+    targets: list[Target] = []
+    problems: list[str] = []
+    for host in hosts:
+        try:
+            targets.append(Target(host, policy_for(host, below, above)))
+        except PolicyError as error:
+            problems += error.problems
+    if problems:
+        raise PolicyError(list(dict.fromkeys(problems)))
+    return targets
+
+
+# One host ----------------------------------------------------------------------------------------
+
+
+def _guarded(target: Target, visit: Callable[[Target], HostReport]) -> HostReport:
+    """What ``visit`` makes of a host, connected before and disconnected after; never raises."""
+    host = target.host
+    row = HostReport(name=host.name, groups=target.groups, reached=False)
+    with ctx_host.use(host):
+        try:
+            row = visit(target)
+        except ConnectError as error:
+            return replace(row, error=_words(error))
+        except NoAnswer as error:
+            return replace(row, reached=host.connected, error=str(error))
+        except Exception as error:  # one host's surprise must not end the run for the others
+            return replace(row, error=f"{type(error).__name__}: {error}")
+        finally:
+            _leave(host)
+    return row
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _planned(target: Target) -> tuple[HostReport, HostFacts]:
+    host = target.host
+    host.connect(show_errors=False, raise_exceptions=True)
+    facts = read(host)
+    plan = plan_for(facts, target.policy)
+    row = HostReport(name=host.name, groups=target.groups, facts=facts.summary(), plan=plan)
+    return row, facts
+
+
+def _changed(target: Target, agreed: HostReport | None) -> HostReport:
+    row, facts = _planned(target)
+    plan = row.plan or Plan(())
+    if agreed is not None and plan != agreed.plan:
+        error = "stale: the host is no longer what the plan was made from; plan again"
+        return replace(row, error=error, outcome=Outcome.FAILED)
+    if not plan.changes:
+        return replace(row, outcome=Outcome.UNCHANGED)
+    transaction_id = new_transaction_id()
+    row = replace(row, transaction=transaction_id)
+    bound(target.host)
+    try:
+        change(plan, facts, transaction_id)
+    except NestedOperationError:
+        return _failed(target, row)
+    return _verified(target, row, plan)
+
+
+def _failed(target: Target, row: HostReport) -> HostReport:
+    """The row of a host whose operation failed, with the host's own words and its state now."""
+    lines = [line for op in _operations(target.host) for line in op]
+    verdict = next((line for line in lines if line.startswith("verdict ")), "")
+    reasons = [line for line in lines if line.startswith(("refused: ", "failed: "))]
+    reason = (reasons or lines[-1:] or ["the connection was lost while it changed"])[0]
+    undone = "rolled-back" in verdict or "refused" in verdict
+    outcome = Outcome.ROLLED_BACK if "rolled-back" in verdict else Outcome.FAILED
+    error = reason if undone or not verdict else f"{reason}; dockerd is not well"
+    return replace(row, outcome=outcome, error=error[:500])
+
+
+def _operations(host: Host) -> Iterator[list[str]]:
+    """The output lines of each operation that ran on a host."""
+    for done in host.state.ops[host].values():
+        output = done.operation_meta._combined_output
+        yield output.output_lines if output else []
+
+
+def _verified(target: Target, row: HostReport, plan: Plan) -> HostReport:
+    """Applied is said only when a second reading leaves nothing to change.
+
+    The row keeps the changes that were made, beside what every control says now.
+    """
+    try:
+        facts = read(target.host)
+    except NoAnswer as error:
+        return replace(row, outcome=Outcome.FAILED, error=f"changed, not verified: {error}")
+    now = plan_for(facts, target.policy)
+    row = replace(row, facts=facts.summary(), plan=replace(plan, findings=now.findings))
+    if now.changes:
+        left = ", ".join(change.path for change in now.changes)
+        said = f"still to change after the change: {left}"
+        return replace(row, outcome=Outcome.FAILED, error=said)
+    return replace(row, outcome=Outcome.APPLIED)
+
+
+def _leave(host: Host) -> None:
+    """Disconnect for good: pyinfra's SSH connector leaves its client open."""
+    client = getattr(host.connector, "client", None)
+    try:
+        if host.connected:
+            host.disconnect()
+    except (PyinfraError, OSError, EOFError):
+        pass  # the host is gone, which its row says already
+    finally:
+        if client is not None:
+            client.close()
+            host.connector.client = None  # type: ignore[attr-defined]
+        host.connected = False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """pyinfra's own talk goes to its logger, which has no handler here; and nothing may ask for a
+    password in the middle of a fleet."""
+
+    def no_prompt(prompt: str = "", stream: TextIO | None = None) -> str:
+        raise NoAnswer(
+            "sudo wants a password: set _sudo_password in the inventory or use --same-sudo-password"
+        )
+
+    logger = logging.getLogger("pyinfra")
+    silence = logging.NullHandler()
+    logger.addHandler(silence)
+    logger.propagate, talked = False, logger.propagate
+    ask = connector_util.getpass  # type: ignore[attr-defined]
+    connector_util.getpass = no_prompt  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        logger.removeHandler(silence)
+        logger.propagate = talked
+        connector_util.getpass = ask  # type: ignore[attr-defined]

@@ -1,0 +1,105 @@
+"""Shared fixtures: ``host(**known)`` is a plain host, of which a case names only what matters."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from oakum.engine.document import loads
+from oakum.facts import Container, Engine, FileState, HostFacts, Process, Read, Unread
+from oakum.policy import Layer, Policy, resolve
+
+DAEMON_JSON = "/etc/docker/daemon.json"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--accept", action="store_true", help="rewrite the golden files")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compares a text with ``tests/golden/NAME``; ``--accept`` rewrites it for review in git."""
+
+    def check(name: str, text: str) -> None:
+        path = Path(__file__).parent / "golden" / name
+        if request.config.getoption("--accept"):
+            path.write_text(text, "utf-8")
+        assert text == path.read_text("utf-8")
+
+    return check
+
+
+def plain_host(**known: Any) -> HostFacts:
+    """A Debian host with Docker 20.10.24 as installed, nothing configured, nothing running.
+
+    Shorthands: ``engine="26.1.5"`` (None: none installed), ``config={...}`` or raw bytes,
+    ``info={...}`` over a plain one, ``running=False``, ``flags``/``unit_flags`` by name,
+    ``ports`` of one container ``web``. Every field of HostFacts may be given, bare or as a reading.
+    """
+    engine = known.pop("engine", "20.10.24")
+    running = known.pop("running", engine is not None)
+    config = known.pop("config", None)
+    info = {
+        "Driver": "overlay2",
+        "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"]],
+        "LiveRestoreEnabled": False,
+        "SecurityOptions": ["name=seccomp,profile=default"],
+        "Swarm": {"LocalNodeState": "inactive"},
+        **known.pop("info", {}),
+    }
+    if ports := known.pop("ports", ()):
+        known["containers"] = (Container("web", ports=tuple(ports)),)
+    values: dict[str, Any] = {
+        "engine": Engine(Version(engine), engine, running=running) if engine else None,
+        "info": info if running else Unread("dockerd does not run"),
+        "dockerd": Process(812, 1000) if running else None,
+        "flags": {"host": ("fd://",)} if running else Unread("dockerd does not run"),
+        "unit_flags": {"host": ("fd://",)},
+        "sysctl": {"fs.nr_open": "1048576"},
+        **_config(config),
+        **known,
+    }
+    known_fields = {field.name for field in fields(HostFacts)}
+    assert values.keys() <= known_fields, f"no such facts: {values.keys() - known_fields}"
+    return HostFacts(
+        **{
+            name: value if isinstance(value, Read | Unread) else Read(value)
+            for name, value in values.items()
+        }
+    )
+
+
+def _config(config: Any) -> dict[str, Any]:
+    if isinstance(config, Unread):
+        return {"daemon_file": config, "document": config}
+    if config is None:
+        return {"daemon_file": FileState(DAEMON_JSON, DAEMON_JSON), "document": loads(b"{}")}
+    if isinstance(config, Mapping):
+        import json
+
+        config = json.dumps(config, indent=2).encode() + b"\n"
+    return {
+        "daemon_file": FileState(DAEMON_JSON, DAEMON_JSON, config, mtime=900),
+        "document": loads(config, empty_ok=True),
+    }
+
+
+def policy_of(profile: str = "baseline", **settings: Any) -> Policy:
+    """A policy with ``oakum_`` keys given without the prefix."""
+    from oakum.controls import controls
+
+    data = {f"oakum_{key}": value for key, value in {"profile": profile, **settings}.items()}
+    return resolve([Layer("test", data)], [control.id for control in controls()])
+
+
+@pytest.fixture
+def host() -> Callable[..., HostFacts]:
+    return plain_host
+
+
+@pytest.fixture
+def policy() -> Callable[..., Policy]:
+    return policy_of
