@@ -53,6 +53,14 @@ def docker_host(lab: Lab) -> Iterator[LabHost]:
     host.remove()
 
 
+@pytest.fixture(scope="module")
+def shared_host(lab: Lab) -> Iterator[LabHost]:
+    """A host with Docker for tests that leave it as they found it."""
+    host = lab.host()
+    yield host
+    host.remove()
+
+
 @pytest.fixture
 def busy_host(docker_host: LabHost) -> LabHost:
     """A host in production: a tab-indented daemon.json, containers web, db and cron."""

@@ -164,13 +164,13 @@ class Engine:
         log = self.root / "dockerd.log"
         return "\n".join(log.read_text().splitlines()[-20:]) if log.exists() else "(no log)"
 
-    def image(self, flavour: str) -> str:
-        """The name of the image for a flavour, built now if the recipe changed."""
+    def images(self) -> dict[str, str]:
+        """The image of each flavour of host, built now if the recipe changed."""
         recipe = _recipe()
-        name = f"{REPOSITORY}/{flavour}:{recipe['TAG']}"
-        if not self._has(name):
+        images = {name: f"{REPOSITORY}/{name}:{recipe['TAG']}" for name in ("bare", "docker")}
+        if not all(self._has(image) for image in images.values()):
             self._build(recipe)
-        return name
+        return images
 
     def _has(self, image: str) -> bool:
         return self.docker("image", "inspect", image, check=False).returncode == 0
@@ -183,13 +183,12 @@ class Engine:
             timeout=1200,
             env=self.environment | recipe | {"REPOSITORY": REPOSITORY, "WORK": str(work)},
         )
-        listed = self.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
-        outdated = [
-            name
-            for name in listed
-            if name.startswith(f"{REPOSITORY}/") and not name.endswith(f":{recipe['TAG']}")
-        ]
-        if outdated:
+
+    def forget_outdated_images(self) -> None:
+        """Remove the images of former recipes."""
+        listed = self.docker("image", "ls", "--format={{.Repository}}:{{.Tag}}").stdout.split()
+        ours = {image for image in listed if image.startswith(f"{REPOSITORY}/")}
+        if outdated := ours - set(self.images().values()):
             self.docker("image", "rm", *outdated, check=False)
 
 

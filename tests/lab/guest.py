@@ -102,7 +102,8 @@ class Guest(ABC):
         self, name: str, *args: str, image: str = IMAGE, cmd: tuple[str, ...] = ("sleep", "inf")
     ) -> int:
         """Start a container in the background; the process id of its first process on the host."""
-        self.docker("run", "--detach", f"--name={name}", *args, image, *cmd)
+        # As first processes neither sleep nor httpd heeds SIGTERM; do not wait long for that.
+        self.docker("run", "--detach", f"--name={name}", "--stop-timeout=1", *args, image, *cmd)
         return self.container_pid(name)
 
     def container_pid(self, name: str) -> int:

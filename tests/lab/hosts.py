@@ -22,7 +22,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -83,20 +82,21 @@ class Lab:
         self.directory = self.root / "sessions" / self.session
         self._alive = ExitStack()
         self._powers: tuple[str, ...] = POWERS
+        self._images: dict[str, str] = {}
         self._count = 0
 
     def __enter__(self) -> Self:
         if reason := can_run():
             raise LabError(reason)
-        self.directory.mkdir(parents=True)
+        self.root.mkdir(parents=True, exist_ok=True)
         with self._turn():
+            self.directory.mkdir(parents=True)
             self._alive.enter_context(locked(self.directory / "lock"))
             try:
-                if not self.key.exists():
-                    execute("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key))
+                make_key(self.key)
                 self.engine.start()
+                self._images = self.engine.images()
                 self._sweep()
-                self.engine.image("docker")
             except BaseException:
                 self._leave()
                 raise
@@ -111,32 +111,42 @@ class Lab:
         with self._turn():
             self._leave()
 
+    @property
+    def privileged(self) -> bool:
+        """Whether this machine's engine refused POWERS, so that hosts may do anything."""
+        return self._powers != POWERS
+
     def host(
         self, *, flavour: Flavour = "docker", name: str | None = None, wait: bool = True
     ) -> LabHost:
         """Boot a fresh host; with `wait`, until all its services are up."""
         self._count += 1
         name = name or f"{flavour}-{self._count}"
-        host = LabHost(self, name, free_port(), f"{LABEL}-{self.session}-{name}")
+        port = free_port()
+        identity = self.directory / f"{name}.host_key"
+        host = LabHost(
+            lab=self,
+            name=name,
+            port=port,
+            container=f"{LABEL}-{self.session}-{name}",
+            known_hosts=f"[127.0.0.1]:{port} {make_key(identity)}",
+        )
         create = [
             *("run", "--detach", f"--name={host.container}", f"--hostname={name}"),
             *(f"--label={LABEL}={self.session}", f"--publish=127.0.0.1:{host.port}:22"),
             *("--cgroupns=private", "--volume=/var/lib/docker", f"--ulimit=nofile={HARD_NOFILE}"),
             *("--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec,mode=1777"),
-            *(
-                "--env=container=docker",
-                f"--env=LAB_KEY={self.key.with_suffix('.pub').read_text()}",
-            ),
+            *("--env=container=docker", f"--env=LAB_KEY={make_key(self.key)}"),
+            f"--env=LAB_HOST_KEY={identity.read_text()}",
         ]
-        image = self.engine.image(flavour)
         try:
-            self.engine.docker(*create, *self._powers, image)
+            self.engine.docker(*create, *self._powers, self._images[flavour])
         except LabError:
-            if "--privileged" in self._powers:
+            if self.privileged:
                 raise
-            self.engine.docker("rm", "--force", "--volumes", host.container, check=False)
+            host.remove()
             self._powers = ("--privileged",)
-            self.engine.docker(*create, *self._powers, image)
+            self.engine.docker(*create, *self._powers, self._images[flavour])
         if wait:
             host.wait()
         return host
@@ -148,19 +158,24 @@ class Lab:
             yield
 
     def _sweep(self) -> None:
-        """Remove what sessions left behind that did not live to clean up."""
-        for session in self.root.glob("sessions/*"):
-            if not is_locked(session / "lock"):
-                self._remove_hosts(session.name)
-                shutil.rmtree(session)
+        """Remove what former sessions left behind, be it that they did not live to clean up."""
+        for session in self._others(alive=False):
+            self._remove_hosts(session.name)
+            shutil.rmtree(session)
+        if not self._others(alive=True):
+            self.engine.forget_outdated_images()
+
+    def _others(self, *, alive: bool) -> list[Path]:
+        """The directories of other sessions, living or dead."""
+        found = [path for path in self.root.glob("sessions/*") if path != self.directory]
+        return [path for path in found if is_locked(path / "lock") == alive]
 
     def _leave(self) -> None:
         if self.engine.pid() is not None:
             self._remove_hosts(self.session)
         self._alive.close()
         shutil.rmtree(self.directory)
-        others = any(is_locked(lock) for lock in self.root.glob("sessions/*/lock"))
-        if not others and os.environ.get("OAKUM_LAB_KEEP") != "1":
+        if not self._others(alive=True) and os.environ.get("OAKUM_LAB_KEEP") != "1":
             self.engine.stop()
 
     def _remove_hosts(self, session: str) -> None:
@@ -177,17 +192,13 @@ class LabHost(Guest):
     name: str
     port: int
     container: str
+    known_hosts: str
+    """The line that identifies this host in a known_hosts file."""
 
     @property
     def key(self) -> Path:
         """The private key that root, op, nopass and plain accept."""
         return self.lab.key
-
-    @cached_property
-    def known_hosts(self) -> str:
-        """The line that identifies this host in a known_hosts file."""
-        kind, key, *_ = self.read("/etc/ssh/ssh_host_ed25519_key.pub").decode().split()
-        return f"[127.0.0.1]:{self.port} {kind} {key}"
 
     def run(
         self,
@@ -206,12 +217,10 @@ class LabHost(Guest):
             timeout=timeout,
         )
 
-    def ssh(
-        self, cmd: str, *, user: str = "root", check: bool = True, timeout: float = 60
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command as an operator would, through OpenSSH with host keys verified."""
+    def ssh_argv(self, user: str = "root") -> list[str]:
+        """The OpenSSH command line to this host, with its key verified; add what to run there."""
         known_hosts = self.lab.directory / f"{self.name}.known_hosts"
-        known_hosts.write_text(self.known_hosts + "\n")
+        known_hosts.write_text(f"{self.known_hosts}\n")
         options = {
             "BatchMode": "yes",
             "IdentitiesOnly": "yes",
@@ -219,13 +228,24 @@ class LabHost(Guest):
             "StrictHostKeyChecking": "yes",
             "UserKnownHostsFile": f'"{known_hosts}"',
         }
-        return execute(
+        return [
             *("ssh", "-F", "none", "-i", str(self.key), "-p", str(self.port)),
             *(f"-o{name}={value}" for name, value in options.items()),
-            *(f"{user}@127.0.0.1", "--", cmd),
-            check=check,
-            timeout=timeout,
-        )
+            f"{user}@127.0.0.1",
+        ]
+
+    def ssh(
+        self,
+        cmd: str,
+        user: str = "root",
+        *,
+        check: bool = True,
+        stdin: str | bytes | None = None,
+        timeout: float = 60,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as an operator would."""
+        argv = [*self.ssh_argv(user), "--", cmd]
+        return execute(*argv, check=check, stdin=stdin, timeout=timeout)
 
     def ssh_connections(self) -> int:
         """How many TCP connections sshd has accepted since the host was created."""
@@ -245,13 +265,12 @@ class LabHost(Guest):
     def wait(self) -> None:
         """Until systemd has started everything it wanted to start, Docker included."""
         self.run(BOOTED, timeout=120)
-        if self.run("command -v dockerd", check=False).returncode == 0:
-            self.wait_docker()
 
-    def start(self) -> None:
-        """Press the power button."""
+    def start(self, *, wait: bool = True) -> None:
+        """Press the power button; with `wait`, until all services are up."""
         self.lab.engine.docker("start", self.container)
-        self.wait()
+        if wait:
+            self.wait()
 
     def stop(self) -> None:
         """Pull the plug: nothing on the host gets to say goodbye."""
@@ -268,6 +287,13 @@ class LabHost(Guest):
     def remove(self) -> None:
         """Throw the host away."""
         self.lab.engine.docker("rm", "--force", "--volumes", self.container)
+
+
+def make_key(path: Path) -> str:
+    """The public half of the key at `path`, which is made if need be."""
+    if not path.exists():
+        execute("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path))
+    return path.with_suffix(f"{path.suffix}.pub").read_text().strip()
 
 
 def free_port() -> int:
