@@ -187,6 +187,9 @@ def apply(inventory: str, yes: bool, **options: Any) -> NoReturn:
 def _run(command: str, inventory: str, options: Mapping[str, Any], *, yes: bool = True) -> NoReturn:
     if command == "apply" and not yes and not sys.stdin.isatty():
         _usage("apply asks before it changes anything, and nobody is there to answer; use --yes")
+    output: Path | None = options["output"]
+    if output is not None and not (output.parent.is_dir() and os.access(output.parent, os.W_OK)):
+        _usage(f"{output}: the folder {output.parent} is not there or cannot be written")
     started, clock = _now(), time.monotonic()
     with _fleet(inventory, options) as fleet:
         total = len(fleet.targets)
@@ -301,13 +304,14 @@ def _write(
         text = json_report.render(report)
     else:
         text = _text(report, options, code, following, elapsed, to_file=output is not None)
-    if output is None:
-        click.echo(text, nl=False)
-        return
     try:
-        output.write_text(text, "utf-8")
+        if output is not None:
+            output.write_text(text, "utf-8")
+            return
     except OSError as error:
-        _usage(f"{output}: {error.strerror}")
+        # The folder was there when the run began; what was learned is not thrown away.
+        _complain(f"{output}: {error.strerror}; the report follows on stdout")
+    click.echo(text, nl=False)
 
 
 def _text(

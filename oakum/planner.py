@@ -149,7 +149,8 @@ def cost(verdict: Verdict, verdicts: Sequence[Verdict], facts: HostFacts) -> Dis
     setting = verdict.control.setting
     if not verdict.drifts or not isinstance(setting, DaemonKey) or facts.dockerd.value is None:
         return Disruption.NONE
-    if reloadable(setting.key, facts.version) and not reload_hurts(facts):
+    reload_does = reloadable(setting.key, facts.version) and not reload_hurts(facts)
+    if reload_does and reload_is_logged(facts):
         return Disruption.RELOAD
     return Disruption.RESTART if containers_stay(verdicts, facts) else Disruption.OUTAGE
 
@@ -160,6 +161,13 @@ def containers_stay(verdicts: Sequence[Verdict], facts: HostFacts) -> bool:
         return True
     coming = any(v.drifts and v.control.id == "live-restore" for v in verdicts)
     return coming and not reload_hurts(facts)
+
+
+def reload_is_logged(facts: HostFacts) -> bool:
+    """Whether the next probe could tell what a reload did: dockerd logs it, at level info, and the
+    journal keeps it. Without that only a restart can be verified."""
+    level = in_force(facts, "log-level") or "info"
+    return facts.init.value == "systemd" and level in ("info", "debug", "trace")
 
 
 def reload_hurts(facts: HostFacts) -> str | None:

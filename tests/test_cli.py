@@ -1,0 +1,148 @@
+"""The command line where no host is needed: exit codes of wrong use, help, schema, explain."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from oakum.cli import oakum
+from oakum.controls import controls
+
+COMMANDS = ("audit", "plan", "apply", "controls", "explain", "schema", "completion")
+
+
+def run(*args: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(oakum, args)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def fresh(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: commands that load pyinfra patch the whole interpreter."""
+    return subprocess.run(
+        [sys.executable, "-m", "oakum", *args],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+
+
+def test_bare_call_names_the_three_commands() -> None:
+    code, out, _ = run()
+    assert code == 0
+    assert all(f"oakum {word} @local" in out for word in ("audit", "plan", "apply"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_two_examples_that_parse(command: str) -> None:
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    examples = [line.split() for line in out.splitlines() if line.strip().startswith("oakum ")]
+    assert len(examples) == 2
+    for _, name, *args in examples:
+        words = args[: args.index(">")] if ">" in args else args
+        oakum.commands[name].make_context(name, words)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        pytest.param(["plan", "nosuch.py"], 2, "nosuch.py: no such inventory file", id="no-file"),
+        pytest.param(["plan", "broken.py"], 2, "NameError", id="inventory-that-raises"),
+        pytest.param(["plan", "empty.py"], 3, "no hosts", id="empty-inventory"),
+        pytest.param(["plan", "@nosuch/x"], 2, "nosuch", id="no-such-connector"),
+        pytest.param(
+            ["plan", "fleet.py", "--limit", "web-9"], 3, "nearest: web-1", id="empty-limit"
+        ),
+        pytest.param(
+            ["plan", "fleet.py", "--only", "userland-prox"],
+            2,
+            "'userland-prox' is no control (command line); nearest: userland-proxy",
+            id="no-such-control",
+        ),
+        pytest.param(
+            ["plan", "fleet.py", "--policy", "wrong.yml"],
+            2,
+            "oakum_usernsremap: is no setting (file wrong.yml); nearest: oakum_userns_remap",
+            id="wrong-key",
+        ),
+        pytest.param(
+            ["plan", "group.py"], 2, "(group web); nearest: oakum_seccomp", id="wrong-group-key"
+        ),
+        pytest.param(
+            ["plan", "fleet.py", "--policy", "nosuch.yml"], 2, "No such file", id="no-policy-file"
+        ),
+        pytest.param(["plan", "fleet.py", "-o", "no/such/x"], 2, "no/such", id="no-output-folder"),
+        pytest.param(["apply", "fleet.py"], 2, "use --yes", id="nobody-to-ask"),
+        pytest.param(["plan", "fleet.py", "--fail-on", "low", "--nope"], 2, "--nope", id="option"),
+    ],
+)
+def test_wrong_use_is_said_before_any_host(
+    tmp_path: Path, args: list[str], code: int, said: str
+) -> None:
+    """The hosts of these inventories would fail with exit code 3 if they were contacted."""
+    (tmp_path / "fleet.py").write_text('web = ["web-1.invalid", "web-2.invalid"]\n')
+    (tmp_path / "group.py").write_text('web = (["a.invalid"], {"oakum_secomp": "tight"})\n')
+    (tmp_path / "broken.py").write_text("hosts = [nosuchname]\n")
+    (tmp_path / "empty.py").write_text("hosts = []\n")
+    (tmp_path / "wrong.yml").write_text("oakum_usernsremap: enforce\n")
+    done = fresh(*args, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_unreachable_host_is_a_row(tmp_path: Path) -> None:
+    (tmp_path / "fleet.py").write_text(
+        'hosts = [("gone", {"ssh_hostname": "127.0.0.1", "ssh_port": 1})]\n'
+    )
+    done = fresh("plan", "fleet.py", "--format", "json", cwd=tmp_path)
+    assert done.returncode == 3
+    row = json.loads(done.stdout)["hosts"][0]
+    assert (row["name"], row["reached"]) == ("gone", False)
+    assert "127.0.0.1" in row["error"]
+    assert done.stderr == ""
+
+
+def test_explain_and_controls() -> None:
+    for control in controls():
+        code, out, _ = run("explain", control.id)
+        assert code == 0
+        assert control.why.split()[0] in out
+    assert [row["id"] for row in json.loads(run("controls", "--format", "json")[1])] == [
+        control.id for control in controls()
+    ]
+    code, _, err = run("explain", "userland")
+    assert (code, "nearest: userland-proxy" in err) == (2, True)
+
+
+def test_policy_schema_knows_what_the_policy_knows() -> None:
+    schema = json.loads(run("schema", "policy")[1])
+    jsonschema.Draft202012Validator.check_schema(schema)
+    good = yaml.safe_load("oakum_profile: strict\noakum_userns_remap: 'off'\n")
+    jsonschema.validate(good, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"oakum_usernsremap": "off"}, schema)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script(shell: str) -> None:
+    code, out, _ = run("completion", shell)
+    assert code == 0
+    assert "_OAKUM_COMPLETE" in out
+
+
+def test_version() -> None:
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith("oakum 0.")
