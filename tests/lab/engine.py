@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +110,7 @@ class Engine:
     def start(self) -> None:
         """Bring the engine up, or do nothing if it is."""
         if self.pid() is None:
+            _vacate_root_cgroup()
             _raise_bridge()
             self._launch()
         deadline = time.monotonic() + 60
@@ -228,6 +230,25 @@ def _apt_settings() -> dict[str, str]:
         "SOURCES": "\n".join(f"deb {line}" for line in lines),
         "PROXY": "\n".join(proxy),
     }
+
+
+def _vacate_root_cgroup() -> None:
+    """In a container with cgroup v2, move its processes down from the top of what it sees.
+
+    The kernel hands controllers to the children of a cgroup only when no process is in it. Where
+    systemd runs it has seen to that, and the true root of a machine (no cgroup.type) is exempt.
+    """
+    top = Path("/sys/fs/cgroup")
+    if not (top / "cgroup.type").exists() or Path("/run/systemd/system").exists():
+        return
+    below = top / REPOSITORY
+    below.mkdir(exist_ok=True)
+    for pid in (top / "cgroup.procs").read_text().split():
+        # It may have ended meanwhile.
+        with suppress(ProcessLookupError):
+            (below / "cgroup.procs").write_text(pid)
+    controllers = (top / "cgroup.controllers").read_text().split()
+    (top / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
 
 
 def _nat_rules() -> list[list[str]]:
