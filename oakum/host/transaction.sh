@@ -22,7 +22,7 @@ KEEP=10
 count=0
 swapped=0
 was_running=
-action=none
+touched=no
 
 say() { printf '%s\n' "$*"; }
 step() {
@@ -30,16 +30,29 @@ step() {
     say "step $*"
 }
 
+# Before the lock: nothing was touched, and nothing here is ours.
+turn_away() {
+    say "refused: $*" >&2
+    say "verdict refused $id"
+    exit 1
+}
+
 # Before anything was swapped: leave no trace but the journal.
 refuse() {
-    say "refused: $*" >&2
     for staged in "$dir"/*.staged; do
         [ -f "$staged" ] && rm -f "$(cat "$staged")"
     done
+    remove_parents
     [ -d "$dir" ] && step "refused: $*" >/dev/null
     rm -rf "$STATE/lock"
-    say "verdict refused $id"
-    exit 1
+    turn_away "$*"
+}
+
+# The directories that `file` made, when nothing is left in them.
+remove_parents() {
+    for parent in "$dir"/*.parent; do
+        [ -f "$parent" ] && rmdir "$(cat "$parent")" 2>/dev/null
+    done
 }
 
 fail() {
@@ -53,9 +66,9 @@ fail() {
 begin() {
     id=$1
     dir=$STATE/txn/$id
-    [ "$(id -u)" = 0 ] || { say "refused: not root" >&2; say "verdict refused $id"; exit 1; }
-    command -v sha256sum >/dev/null || { say "refused: no sha256sum here" >&2; exit 1; }
-    mkdir -p "$STATE/txn" || exit 1
+    [ "$(id -u)" = 0 ] || turn_away "not root"
+    command -v sha256sum >/dev/null || turn_away "no sha256sum here"
+    mkdir -p "$STATE/txn" || turn_away "cannot write $STATE"
     lock
     mkdir "$dir" || refuse "cannot write $dir"
     step begin
@@ -63,14 +76,14 @@ begin() {
 
 lock() {
     mkdir "$STATE/lock" 2>/dev/null || {
+        # A lock without a pid is one that is being taken right now, or an old one.
+        [ -s "$STATE/lock/pid" ] || sleep 1
         holder=$(cat "$STATE/lock/pid" 2>/dev/null)
         if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null; then
-            say "refused: another oakum transaction runs here (pid $holder)" >&2
-            say "verdict refused $id"
-            exit 1
+            turn_away "another oakum transaction runs here (pid $holder)"
         fi
         rm -rf "$STATE/lock"
-        mkdir "$STATE/lock" || { say "refused: cannot lock $STATE" >&2; exit 1; }
+        mkdir "$STATE/lock" || turn_away "cannot lock $STATE"
     }
     echo $$ >"$STATE/lock/pid"
 }
@@ -124,13 +137,16 @@ swap() {
 # service none|reload|restart LIVE-RESTORE-FIRST(yes|no) CONTAINERS(stay|may-stop)
 service() {
     action=$1 first=$2 containers=$3
-    [ "$action" = none ] || was_running=$(running)
+    if [ "$action" != none ]; then
+        was_running=$(running) || refuse "cannot list the running containers"
+    fi
     swap
     case $action in
         reload) reload ;;
         restart)
             [ "$first" = no ] || reload_live_restore
             step restart
+            touched=restarted
             control restart || fail "dockerd did not restart: $(last_words)"
             ;;
     esac
@@ -156,16 +172,15 @@ cleanup() {
 
 command -v timeout >/dev/null || timeout() { shift; "$@"; }
 client() { DOCKER_CONFIG=/nonexistent timeout 10 docker -H unix:///var/run/docker.sock "$@"; }
-running() { client ps -q --no-trunc 2>/dev/null | sort; }
+running() { client ps -q --no-trunc 2>/dev/null; }
 answers() { client version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 live_restore() { client info --format '{{.LiveRestoreEnabled}}' 2>/dev/null; }
 
 await() { # await SECONDS COMMAND…
-    left=$(($1 * 2))
+    end=$(($(date +%s) + $1))
     shift
     until "$@"; do
-        left=$((left - 1))
-        [ "$left" -gt 0 ] || return 1
+        [ "$(date +%s)" -lt "$end" ] || return 1
         sleep 0.5 2>/dev/null || sleep 1
     done
 }
@@ -188,10 +203,16 @@ control() { # control start|restart
     fi >/dev/null 2>&1
 }
 
-hang_up() { kill -HUP "$(cat /var/run/docker.pid 2>/dev/null)" 2>/dev/null; }
+hang_up() {
+    pid=$(cat /var/run/docker.pid 2>/dev/null)
+    # Not to "": for busybox that is 0, everything in this process group.
+    case $pid in '' | *[!0-9]*) return 1 ;; esac
+    kill -HUP "$pid" 2>/dev/null
+}
 
 reload() {
     step reload
+    touched=reloaded
     hang_up || fail "dockerd has no pid that could be told to reload"
 }
 
@@ -218,6 +239,7 @@ all_running() {
 
 undo() {
     step undo
+    verdict=rolled-back code=2
     n=0
     while [ "$n" -lt "$count" ]; do
         n=$((n + 1))
@@ -227,24 +249,22 @@ undo() {
             rm -f "$path"
         else
             # Beside the target first, so that the rename is atomic.
-            cp -p "$dir/$n.was" "$path.oakum-undo" && mv -f "$path.oakum-undo" "$path"
-        fi
-        [ -f "$dir/$n.parent" ] && rmdir "$(cat "$dir/$n.parent")" 2>/dev/null
-    done
-    sync
-    verdict=rolled-back code=2
-    case $action in
-        none) ;;
-        *)
-            # A reload that was taken is taken back by a reload; a daemon that is gone is started.
-            if answers && [ "$action" = reload ]; then
-                hang_up
-            else
-                control restart
+            if ! cp -p "$dir/$n.was" "$path.oakum-undo" || ! mv -f "$path.oakum-undo" "$path"; then
+                say "failed: cannot put $path back; its copy is $dir/$n.was" >&2
+                verdict=broken code=3
             fi
-            await 60 answers || { verdict=broken code=3; }
-            ;;
-    esac
+        fi
+    done
+    remove_parents
+    sync
+    # A dockerd that was told nothing is left alone: a restart that it did not have would stop
+    # containers. A reload is taken back by a reload, but a daemon that is gone has to be started.
+    if [ "$touched" = reloaded ] && answers; then
+        hang_up
+    elif [ "$touched" != no ]; then
+        control restart
+    fi
+    [ "$touched" = no ] || await 60 answers || { verdict=broken code=3; }
     step "$verdict"
     cleanup
     say "verdict $verdict $id"
