@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import secrets
 import shlex
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +40,10 @@ SSHD_LOG = "/var/log/sshd.log"
 # Root of a host may do all that root of a machine may, but raise a hard limit beyond what it was
 # given: some real hosts are like that (guests of LXC, this lab's own machines), and a limit that
 # dockerd cannot grant is the sharpest mistake a policy can make.
-POWERS = (
+HARD_NOFILE = 20000
+POWERS: tuple[str, ...] = (
+    f"--ulimit=nofile={HARD_NOFILE}",
+    "--cgroupns=private",
     "--cap-add=ALL",
     "--cap-drop=SYS_RESOURCE",
     "--security-opt=seccomp=unconfined",
@@ -48,7 +52,6 @@ POWERS = (
     "--security-opt=systempaths=unconfined",
     "--device-cgroup-rule=a *:* rwm",
 )
-HARD_NOFILE = 20000
 
 # At first systemd is not there to be asked; then `--wait` returns when the boot is over.
 BOOTED = """
@@ -81,7 +84,7 @@ class Lab:
         self.session = f"{os.getpid()}-{secrets.token_hex(2)}"
         self.directory = self.root / "sessions" / self.session
         self._alive = ExitStack()
-        self._powers: tuple[str, ...] = POWERS
+        self._powers = POWERS
         self._images: dict[str, str] = {}
         self._count = 0
 
@@ -97,6 +100,7 @@ class Lab:
                 self.engine.start()
                 self._images = self.engine.images()
                 self._sweep()
+                self._powers = self._grantable()
             except BaseException:
                 self._leave()
                 raise
@@ -134,22 +138,21 @@ class Lab:
         create = [
             *("run", "--detach", f"--name={host.container}", f"--hostname={name}"),
             *(f"--label={LABEL}={self.session}", f"--publish=127.0.0.1:{host.port}:22"),
-            *("--cgroupns=private", "--volume=/var/lib/docker", f"--ulimit=nofile={HARD_NOFILE}"),
+            "--volume=/var/lib/docker",
             *("--tmpfs=/run", "--tmpfs=/run/lock", "--tmpfs=/tmp:exec,mode=1777"),
             *("--env=container=docker", f"--env=LAB_KEY={make_key(self.key)}"),
             f"--env=LAB_HOST_KEY={identity.read_text()}",
         ]
-        try:
-            self.engine.docker(*create, *self._powers, self._images[flavour])
-        except LabError:
-            if self.privileged:
-                raise
-            host.remove()
-            self._powers = ("--privileged",)
-            self.engine.docker(*create, *self._powers, self._images[flavour])
+        self.engine.docker(*create, *self._powers, self._images[flavour])
         if wait:
             host.wait()
         return host
+
+    def _grantable(self) -> tuple[str, ...]:
+        """POWERS, or all there are where this machine's engine cannot give just those."""
+        trial = ["run", "--rm", *POWERS, self._images["bare"], "mount", "-t", "tmpfs", "t", "/mnt"]
+        granted = self.engine.docker(*trial, check=False).returncode == 0
+        return POWERS if granted else ("--privileged", "--cgroupns=private")
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -297,12 +300,15 @@ def make_key(path: Path) -> str:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
-    return port
+    """A TCP port of 127.0.0.1 that nobody listens on.
+
+    Below those that the kernel gives to clients: a host that is off must find its port free again.
+    """
+    for port in random.sample(range(20000, 32768), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise LabError("no free port on 127.0.0.1")
 
 
 @contextmanager
