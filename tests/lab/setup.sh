@@ -28,3 +28,11 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update
 # shellcheck disable=SC2086  # a list of words
 apt-get install -y --no-install-recommends $missing
+
+# Nor at the next boot.
+case $missing in
+    *docker.io*)
+        ! command -v systemctl >/dev/null ||
+            systemctl --quiet disable docker.service docker.socket containerd.service
+        ;;
+esac
