@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything that oakum knows about a Docker host, read in one run that changes nothing there.
 #
-# Prints one reading after the other between two markers; each name once in every run:
+# Prints readings between two markers; each name once in every run:
 #   =NAME VALUE           one line of text
 #   @NAME HEX             the exact bytes of a file
 #   <NAME |LINE... >NAME  a block of lines
@@ -32,7 +32,7 @@ tab=$(printf '\t')
 blank=" $tab$nl"
 IFS=$blank
 
-# How things are said ---------------------------------------------------------------------------
+# --- How things are said ---
 
 room=3900000      # bytes by which the output may still grow
 plain="$blank!-~" # in a bracket expression: the characters that need no care
@@ -67,7 +67,7 @@ mend() {
 # reason SENTENCE NAME...
 reason() {
     text=${1:-no reason was given}
-    case $text in *[!$plain]*) text=$(printf '%s' "$text" | tr -c '\011\012\040-\176' '?') ;; esac
+    case $text in *[!$plain]*) text=$(printf '%s' "$text" | tr -cd '\011\012\040-\176') ;; esac
     text=${text%%"$nl"*}
     shift
     for name; do printf '!%s %.300s\n' "$name" "$text"; done
@@ -88,23 +88,28 @@ value() {
 
 # block NAME TEXT [REASON]: the lines of TEXT that are not empty; the reason where there are none.
 block() {
+    block=$1
     printable "$2"
     if [ -z "$text" ] && [ -n "$3" ]; then
-        reason "$3" "$1"
-    elif [ ${#text} -gt "${most:-262144}" ] || [ $((2 * ${#text})) -gt $room ]; then
-        reason "${#text} bytes are too much to send" "$1"
-    else
-        room=$((room - 2 * ${#text}))
-        printf '<%s\n' "$1"
-        IFS=$nl
-        # shellcheck disable=SC2086 # one word for each line
-        [ -z "$text" ] || printf '|%s\n' $text
-        IFS=$blank
-        printf '>%s\n' "$1"
+        reason "$3" "$block"
+        return
     fi
+    IFS=$nl
+    # shellcheck disable=SC2086 # one word for each line
+    set -- $text
+    IFS=$blank
+    size=$((${#text} + $#))
+    if [ $size -gt "${most:-262144}" ] || [ $size -gt $room ]; then
+        reason "$size bytes are too much to send" "$block"
+        return
+    fi
+    room=$((room - size))
+    printf '<%s\n' "$block"
+    [ $# = 0 ] || printf '|%s\n' "$@"
+    printf '>%s\n' "$block"
 }
 
-# Small tools -----------------------------------------------------------------------------------
+# --- Small tools ---
 
 has() { command -v "$1" >/dev/null; }
 
@@ -164,6 +169,17 @@ hidden() {
     [ -n "$above" ] && [ ! -x "$above" ]
 }
 
+# closed PATH: a directory whose names cannot be read.
+closed() {
+    cause="permission denied: $1"
+    [ -d "$1" ] && { [ ! -r "$1" ] || [ ! -x "$1" ]; }
+}
+
+# absolute PATH: $target is PATH as a service sees it, whose directory is the root.
+absolute() {
+    case $1 in /*) target=$1 ;; *) target=/$1 ;; esac
+}
+
 # resolve PATH: $target is PATH with every symbolic link followed; no process where there is none.
 resolve() {
     target=$1 part=$1
@@ -176,20 +192,19 @@ resolve() {
     done
 }
 
-# Host ------------------------------------------------------------------------------------------
+# --- Host ---
 
-# One process reads every small file; dash's own `read` gets a single byte of those in /proc/sys.
+# Two processes read every small file; dash's own `read` gets a single byte of those in /proc/sys.
 read_small_files() {
-    small=$(grep -s '' /dev/null /etc/os-release /usr/lib/os-release \
+    small=$(cd /proc/sys && grep -s '' /dev/null fs/nr_open fs/file-max user/max_user_namespaces \
+        kernel/unprivileged_userns_clone kernel/panic kernel/panic_on_oops \
+        net/ipv4/ip_forward net/ipv4/conf/all/route_localnet net/ipv6/conf/all/disable_ipv6 \
+        net/bridge/bridge-nf-call-iptables net/bridge/bridge-nf-call-ip6tables)
+    small=$small$nl$(grep -s '' /dev/null /etc/os-release /usr/lib/os-release \
         /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/entropy_avail /proc/version \
         /proc/1/comm /sys/kernel/security/lsm /sys/module/apparmor/parameters/enabled \
         /sys/class/misc/hw_random/rng_current /sys/class/dmi/id/sys_vendor \
-        /sys/class/dmi/id/product_name /sys/hypervisor/type /run/systemd/container \
-        /proc/sys/fs/nr_open /proc/sys/fs/file-max /proc/sys/user/max_user_namespaces \
-        /proc/sys/kernel/unprivileged_userns_clone /proc/sys/kernel/panic \
-        /proc/sys/kernel/panic_on_oops /proc/sys/net/ipv4/ip_forward \
-        /proc/sys/net/ipv4/conf/all/route_localnet /proc/sys/net/bridge/bridge-nf-call-iptables \
-        /proc/sys/net/bridge/bridge-nf-call-ip6tables /proc/sys/net/ipv6/conf/all/disable_ipv6)
+        /sys/class/dmi/id/product_name /sys/hypervisor/type /run/systemd/container)
     IFS=$nl
     for line in $small; do
         content=${line#*:}
@@ -205,11 +220,10 @@ read_small_files() {
             */hw_random/*) hwrng=$content ;;
             /sys/*) hardware="$hardware $content" ;;
             /run/*) container=$content ;;
-            /proc/sys/*)
-                path=${line%%:*}
+            [!/]*)
                 IFS=/
                 # shellcheck disable=SC2086 # split at the slashes, joined with dots
-                set -- ${path#/proc/sys/}
+                set -- ${line%%:*}
                 IFS=.
                 sysctl=$sysctl$*=$content$nl
                 IFS=$nl
@@ -287,7 +301,7 @@ find_init() {
     [ ! -d /run/systemd/system ] || init=systemd
 }
 
-# Kernel ----------------------------------------------------------------------------------------
+# --- Kernel ---
 
 say_kernel_config() {
     wanted='^(# )?CONFIG_(USER_NS|SECCOMP|SECCOMP_FILTER|OVERLAY_FS|CGROUP_PIDS|BRIDGE_NETFILTER|NF_NAT|VETH)[= ]'
@@ -316,7 +330,7 @@ say_entropy() {
     if has haveged; then value entropy.haveged installed; else value entropy.haveged absent; fi
 }
 
-# Processes -------------------------------------------------------------------------------------
+# --- Processes ---
 
 # Names of interest among all processes, then the details of those that may be the engine. The
 # kernel cuts names after 15 characters.
@@ -453,7 +467,7 @@ say_dockerd() {
     value containerd.caps "$process_caps" "$why"
 }
 
-# Unit ------------------------------------------------------------------------------------------
+# --- Unit ---
 
 say_unit() {
     if [ $init != systemd ]; then
@@ -465,7 +479,7 @@ say_unit() {
         ended=$?
         unit=${shown%%"$nl$nl"*}
         # A socket that listens for a stopped daemon starts it at the first question.
-        case $nl${shown#"$unit"}$nl in *"${nl}ActiveState=active$nl"*) wakes_up=yes ;; esac
+        case $shown$nl in *"$nl$nl"*"ActiveState=active$nl"*) wakes_up=yes ;; esac
         block unit "$unit" "systemctl show ended with status $ended"
     fi
     say_unit_environment
@@ -530,20 +544,21 @@ flag() {
     IFS=$blank
 }
 
-# Engine ----------------------------------------------------------------------------------------
+# --- Engine ---
 
 find_programs() {
+    snap=/snap/docker/current/bin
     cli=$(command -v docker)
     client=$cli
-    dockerd=${args%%"$nl"*}
-    case $dockerd in /*) ;; *) dockerd= ;; esac
-    [ -n "$dockerd" ] || [ -z "$dockerd_pid" ] || dockerd=$(readlink "/proc/$dockerd_pid/exe")
-    for path in "$(command -v dockerd)" /usr/libexec/docker/dockerd /usr/bin/dockerd-current /snap/docker/current/bin/dockerd; do
+    # What lies in /snap/bin would make directories in our home.
+    case $cli in /snap/bin/*) [ ! -x $snap/docker ] || client=$snap/docker ;; esac
+    dockerd=
+    running=${args%%"$nl"*}
+    case $running in [!/]*) running=$(readlink "/proc/$dockerd_pid/exe") ;; esac
+    for path in "$running" "$(command -v dockerd)" /usr/libexec/docker/dockerd \
+        /usr/bin/dockerd-current $snap/dockerd; do
         [ -n "$dockerd" ] || [ ! -x "$path" ] || dockerd=$path
     done
-    dockerd=${dockerd%" (deleted)"}
-    # What /snap/bin holds would make directories in our home.
-    case $cli in /snap/bin/*) client=/snap/docker/current/bin/docker ;; esac
 }
 
 # $package is what brought dockerd, in the words of the host's own database; one question.
@@ -609,22 +624,18 @@ say_programs() {
 find_socket() {
     socket=/var/run/docker.sock
     [ -z "$rootless" ] || socket=/run/user/$dockerd_uid/docker.sock
-    case $command_line in
-        *unix:///*)
-            socket=${command_line#*unix://}
-            socket=${socket%%"$nl"*}
-            ;;
-        *)
-            [ ! -S "$socket" ] && [ -f "$config" ] || return
-            # shellcheck disable=SC2046 # words
-            set -- $(grep -o 'unix:///[^"]*' "$config")
-            [ $# = 0 ] || socket=${1#unix://}
-            ;;
+    listens=$command_line
+    case $listens in
+        *unix:///*) ;;
+        *) [ -S "$socket" ] || [ ! -f "$config" ] || listens=$(grep -o 'unix:///[^"]*' "$config") ;;
     esac
+    case $listens in *unix:///*) socket=/${listens#*unix:///} ;; esac
+    socket=${socket%%"$nl"*}
 }
 
 # Why there is no point in asking the engine, or why it would change something.
 find_silence() {
+    resolve "$socket"
     if [ -z "$client" ]; then
         silent="there is no docker client"
     elif [ ! -S "$socket" ]; then
@@ -632,6 +643,8 @@ find_silence() {
         if hidden "$socket"; then silent=$cause; fi
     elif [ ! -w "$socket" ]; then
         silent="permission denied: $socket"
+    elif case $target in *podman*) ;; *) false ;; esac then
+        silent="$socket is podman's"
     elif [ -z "$dockerd_pid" ] && [ -n "$wakes_up" ]; then
         # Where processes are hidden, the unit knows whether it runs.
         case $unseen$nl$unit$nl in
@@ -642,8 +655,7 @@ find_silence() {
 }
 
 # ask SECONDS ARGUMENT...: $answer is what the client prints; or status 1 and the $cause.
-# Its output and its complaints come out of one substitution, as there is no file to keep one in:
-# the last line tells the status and the last complaint.
+# No file can keep its complaints, so they are the last line of what is printed, with the status.
 ask() {
     cause=$silent
     [ -z "$silent" ] || return
@@ -656,8 +668,12 @@ ask() {
         } | tail -c 2000)
         ended=${complaint##*"$nl"}
         last_line "${complaint%"$nl"*}"
-        printf '\nended %s %s' "$ended" "$text"
+        printf '\nended %s %.300s' "$ended" "$text"
     } 3>&1 | head -c 2100000)
+    if [ ${#answer} -ge 2100000 ]; then
+        cause="docker $1 printed more than 2 MB"
+        return 1
+    fi
     last_line "$answer"
     answer=${answer%"$nl$text"}
     answer=${answer%"$nl"}
@@ -670,7 +686,6 @@ ask() {
             cause="docker $1 did not answer within $seconds s"
             silent=$cause # nor would the others
             ;;
-        *[!0-9]*) cause="docker $1 printed more than 2 MB" ;;
         *) cause=${text:-"docker $1 ended with status $ended"} ;;
     esac
     return 1
@@ -698,34 +713,42 @@ say_engine() {
     silent=$cause
 
     if ask_json info; then
-        info=$answer
-        case $info in
-            *'"ServerErrors":["'*)
-                cause=${info#*'"ServerErrors":["'}
-                cause=${cause%%'"'*}
-                info=
-                ;;
-            # Engines before 19.03 show the passwords of their proxies.
-            *://*:*@*) info=$(printf '%s\n' "$info" | sed 's|://[^/@" ]*:[^/@" ]*@|://xxxxx:xxxxx@|g') ;;
-        esac
+        read_info
+        [ -z "$cause" ] || info=
     fi
+    no_info=$cause
     block engine.info "$info" "$cause"
 }
 
-# of_info KEY: $found is the value of a key that holds a number or a plain string.
-of_info() {
-    found=
-    case $info in *"\"$1\":"*) found=${info#*"\"$1\":"} ;; esac
-    case $found in
-        '"'*)
-            found=${found#'"'}
-            found=${found%%'"'*}
-            ;;
-        *) found=${found%%[!0-9]*} ;;
+# What the other readings need of it. The shell's own ways to cut a long text are quadratic.
+read_info() {
+    info=$answer
+    case $info in # engines before 19.03 show the passwords of their proxies
+        *://*:*@*) info=$(printf '%s\n' "$info" | sed 's|://[^/@" ]*:[^/@" ]*@|://xxxxx:xxxxx@|g') ;;
     esac
+    rows=$(printf '%s\n' "$answer" | sed -n '
+        h
+        s/.*"Containers":\([0-9]*\).*/containers \1/p
+        g
+        s/.*"Images":\([0-9]*\).*/images \1/p
+        g
+        s/.*"DockerRootDir":"\([^"\\]*\)".*/root \1/p
+        g
+        s/.*"ServerErrors":\["\([^"]*\).*/errors \1/p
+    ')
+    IFS=$nl
+    for row in $rows; do
+        case $row in
+            containers*) info_containers=${row#* } ;;
+            images*) info_images=${row#* } ;;
+            root*) info_root=${row#* } ;;
+            errors*) cause=${row#* } ;;
+        esac
+    done
+    IFS=$blank
 }
 
-# Images, volumes, containers -------------------------------------------------------------------
+# --- Images, volumes, containers ---
 
 # ask_ids ARGUMENT...: asks for ids, and takes nothing else.
 ask_ids() {
@@ -736,9 +759,8 @@ ask_ids() {
 }
 
 say_images() {
-    of_info Images
     answer='' cause=''
-    if [ "$found" != 0 ] && ! ask_ids images -q --no-trunc; then
+    if [ "$info_images" != 0 ] && ! ask_ids images -q --no-trunc; then
         reason "$cause" images.count images.bytes
         return
     fi
@@ -773,9 +795,9 @@ say_volumes() {
     fi
 }
 
-# What a change of the host can do to a container, and nothing that may be a secret. The fields are
-# those of the Go structs (ID, NanoCPUs); one unknown name makes the client ask a bare map instead,
-# in which an absent Health is an error. A custom seccomp profile stands in SecurityOpt: cut.
+# What a change of the host may mean to a container, and no secrets. The names are those of the Go
+# structs (ID, NanoCPUs): after one that is unknown the client asks a bare map instead, in which an
+# absent Health is an error. SecurityOpt holds whole seccomp profiles, so it is cut.
 # shellcheck disable=SC2016 # the variables of the template
 shape='
 {"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"pid":{{json .State.Pid}},
@@ -792,9 +814,8 @@ shape='
 {"source":{{json $m.Source}},"destination":{{json $m.Destination}},"rw":{{json $m.RW}}}{{end}}]}'
 
 say_containers() {
-    of_info Containers
-    value containers.count "$found" "${silent:-docker info counts no containers}"
-    if [ "$found" = 0 ]; then
+    value containers.count "$info_containers" "${no_info:-docker info counts no containers}"
+    if [ "$info_containers" = 0 ]; then
         block containers ""
         return
     fi
@@ -816,29 +837,31 @@ say_containers() {
     most=
 }
 
-# Files -----------------------------------------------------------------------------------------
+# --- Files ---
 
 find_users() {
     accounts=$(grep -sE "^(dockremap:|[^:]*:[^:]*:${dockerd_uid:-none}:)" /dev/null /etc/passwd /usr/lib/passwd)
     remap=none
+    IFS=$nl
     for row in $accounts; do
         IFS=:
         # shellcheck disable=SC2086 # file:name:password:uid:gid:comment:home:shell
         set -- $row
-        IFS=$blank
+        IFS=$nl
         [ "$2" != dockremap ] || remap=$4:$5
         [ "$4" != "$dockerd_uid" ] || home=$7
     done
+    IFS=$blank
 }
 
 # $config is the file that dockerd reads, or would read.
 find_config() {
-    flag --config-file
-    config=$found
-    [ -z "$config" ] || return
     config=/etc/docker/daemon.json
     [ -z "$rootless" ] || config=$home/.config/docker/daemon.json
     case $dockerd in */snap/*) config=/var/snap/docker/current/config/daemon.json ;; esac
+    flag --config-file
+    absolute "${found:-$config}"
+    config=$target
 }
 
 # read_mounts PATH...: the mounts on the way to them, all that `mount_of` needs.
@@ -906,16 +929,17 @@ say_file() {
     file=file.$1 changed=0
     value "$file.path" "$2"
     resolve "$2"
-    value "$file.target" "$target" "the symbolic link $2 leads nowhere"
-    target=${target:-$2}
+    why="the symbolic link $2 leads nowhere"
+    if hidden "${target:-$2}"; then target='' why=$cause; fi
+    value "$file.target" "$target" "$why"
     kind=
     [ ! -e "$target" ] || kind=other
     [ ! -d "$target" ] || kind=directory
     [ ! -f "$target" ] || kind="file"
     if [ -n "$kind" ]; then
         say_existing_file
-    elif hidden "$target"; then
-        reason "$cause" "$file.stat" "$file.bytes"
+    elif [ -z "$target" ]; then
+        reason "$why" "$file.stat" "$file.bytes"
     else
         value "$file.stat" absent
         printf '@%s \n' "$file.bytes"
@@ -961,6 +985,8 @@ say_writable() {
     no=
     if [ "$uid" != 0 ]; then
         no="not root"
+    elif [ -z "$target" ]; then
+        no=$why
     elif [ "${kind:-file}" != file ]; then
         no="$target is no regular file"
     elif [ "$mount_point" = "$target" ]; then
@@ -997,7 +1023,7 @@ say_reloaded() {
     fi
     # Newest first, so that the first match is the last reload and ends the search.
     found=$({
-        limit 3 journalctl -q -r -o cat --no-pager "_PID=$dockerd_pid"
+        limit 3 journalctl -q -r -o cat --no-pager --since "@$dockerd_started" "_PID=$dockerd_pid"
         echo "journalctl ended with status $?"
     } | grep -m 1 -e 'Reloaded configuration: ' -e '^journalctl ended ')
     case $found in
@@ -1019,16 +1045,17 @@ unquote() {
     ')"
 }
 
-# Data root -------------------------------------------------------------------------------------
+# --- Data root ---
 
 # By the engine itself, else by the flags, else by the file.
 find_data_root() {
-    of_info DockerRootDir
+    found=$info_root
     [ -n "$found" ] || flag --data-root -g
     [ -n "$found" ] || flag --graph
     [ -n "$found" ] || [ ! -f "$config" ] ||
         found=$(sed -n 's/.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' "$config")
-    root=${found:-/var/lib/docker}
+    absolute "${found:-/var/lib/docker}"
+    root=$target
 }
 
 say_data_root() {
@@ -1040,7 +1067,7 @@ say_data_root() {
     resolve "$root"
     mount_of "$target"
     value dataroot.fs "$mount_type" "no mount above $target in /proc/self/mounts"
-    # Where there is no data root yet, the place where it would be made.
+    # Where there is none yet: the place where it would be made.
     while [ -n "$target" ] && [ ! -e "$target" ]; do target=${target%/*}; done
     rows=$(limit "$patience" df -P -k "${target:-/}")
     # shellcheck disable=SC2086 # device, total, used, available
@@ -1054,22 +1081,19 @@ say_data_root() {
 }
 
 say_dtype() {
-    dtype=unknown
-    case $mount_type in
-        ext3 | ext4 | btrfs | zfs) dtype=yes ;;
-        xfs) [ -n "$info" ] || dtype=$(limit "$patience" xfs_info "$mount_point") ;;
+    signs=$info
+    [ "$mount_type" != xfs ] || signs="$info $(limit "$patience" xfs_info "$mount_point")"
+    case "$signs $mount_type" in
+        *'["Supports d_type","true"]'* | *ftype=1*) value dataroot.dtype yes ;;
+        *'["Supports d_type","false"]'* | *ftype=0*) value dataroot.dtype no ;;
+        *' ext3' | *' ext4' | *' btrfs' | *' zfs') value dataroot.dtype yes ;;
+        *) value dataroot.dtype unknown ;;
     esac
-    case $info$dtype in
-        *'["Supports d_type","true"]'* | *ftype=1*) dtype=yes ;;
-        *'["Supports d_type","false"]'* | *ftype=0*) dtype=no ;;
-    esac
-    case $dtype in yes | no) ;; *) dtype=unknown ;; esac
-    value dataroot.dtype "$dtype"
 }
 
 say_drivers() {
-    if [ -d "$root" ] && { [ ! -r "$root" ] || [ ! -x "$root" ]; }; then
-        reason "permission denied: $root" dataroot.drivers
+    if closed "$root"; then
+        reason "$cause" dataroot.drivers
         return
     fi
     drivers=
@@ -1083,7 +1107,7 @@ say_drivers() {
     value dataroot.drivers "${drivers:-none}"
 }
 
-# The rest --------------------------------------------------------------------------------------
+# --- The rest ---
 
 say_kubelet() {
     kubelet=${kubelet:-${none:+no}}
@@ -1093,9 +1117,8 @@ say_kubelet() {
 }
 
 say_oakum_state() {
-    state=/var/lib/oakum
-    if [ -d $state ] && { [ ! -r $state ] || [ ! -x $state ]; }; then
-        reason "permission denied: $state" oakum.state
+    if closed /var/lib/oakum; then
+        reason "$cause" oakum.state
         return
     fi
     names='' count=0
@@ -1110,12 +1133,12 @@ say_oakum_state() {
     block oakum.state "$names"
 }
 
-# The run: what others need comes first ---------------------------------------------------------
+# --- The run: what others need comes first ---
 
 # Nothing of these comes from the caller's environment.
 unset os os_usr boot entropy hardware init_comm lsm lsm_guess hwrng container sysctl kubelet \
     engines containerds entropy_daemons details btime dockerd_pid dockerd_uid dockerd_started args \
-    containerd_pid unit environment wakes_up silent info most home
+    containerd_pid unit environment wakes_up silent info most home info_containers info_images info_root
 
 echo 'oakum-probe 1 begin'
 uid=$(id -u)
