@@ -5,13 +5,20 @@ indentation and its inline lists here, because only the members that change are 
 """
 
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
+
+DEEPEST: Final = 100
+"""How many brackets may stand inside each other; dockerd's own settings need five."""
 
 
 class Malformed(ValueError):
@@ -66,7 +73,8 @@ def loads(content: bytes, *, empty_ok: bool = False) -> Document:
     """Parse the bytes of a JSON object.
 
     Raises:
-        Malformed: not UTF-8, not JSON, not an object, or a number that JSON does not know.
+        Malformed: not UTF-8, not JSON, not an object, or what no other program could read again:
+            a number out of range, half a character, brackets without end.
     """
     bom = content.startswith(BOM)
     try:
@@ -76,21 +84,34 @@ def loads(content: bytes, *, empty_ok: bool = False) -> Document:
     start = _skip(text, 0)
     if start == len(text) and empty_ok:
         return Document("{}\n", (), bom=bom, blank=bool(content))
+    if _too_deep(text):
+        raise Malformed("nested too deeply")
     try:
         members, end = _members(text, start)
     except json.JSONDecodeError as error:
         raise Malformed(f"line {error.lineno} column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise Malformed("nested too deeply") from None
-    keys = [member.key for member in members]
+    if _HALF.search(text) and not _whole(members):
+        raise Malformed("half a character in a string")
+    top = _twice(member.key for member in members)
     nested = (name for member in members for name in _repeated(text[member.value_at : member.end]))
     return Document(
         text,
         tuple(members),
         bom=bom,
         trailing=_skip(text, end) != len(text),
-        duplicates=tuple(dict.fromkeys([*(k for k in keys if keys.count(k) > 1), *nested])),
+        duplicates=tuple(dict.fromkeys([*top, *nested])),
     )
+
+
+def _too_deep(text: str) -> bool:
+    if text.count("{") + text.count("[") <= DEEPEST:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _skip(text: str, at: int) -> int:
@@ -98,11 +119,41 @@ def _skip(text: str, at: int) -> int:
     return found.end() if found else at
 
 
+class _Unfit(ValueError):
+    """A value that Python's parser takes and JSON does not."""
+
+
 def _refuse(word: str) -> Any:
-    raise json.JSONDecodeError(f"{word} is no JSON", word, 0)
+    raise _Unfit(f"{word} is no JSON")
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse)
+def _finite(digits: str) -> float:
+    if math.isinf(value := float(digits)):
+        raise _Unfit(f"{digits[:20]} is out of range")
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    try:
+        return _DECODER.raw_decode(text, at)
+    except _Unfit as error:
+        raise json.JSONDecodeError(str(error), text, at) from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python converts no integer of more than 4,300 digits
+        raise json.JSONDecodeError("a number is out of range", text, at) from None
+
+
+def _whole(members: Sequence[Member]) -> bool:
+    """Whether every string can be written again; JSON's escapes can spell half a character."""
+    try:
+        json.dumps([[m.key, m.value] for m in members], ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _members(text: str, at: int) -> tuple[list[Member], int]:
@@ -120,7 +171,7 @@ def _members(text: str, at: int) -> tuple[list[Member], int]:
         if text[colon : colon + 1] != ":":
             raise json.JSONDecodeError("expected ':' after the key", text, colon)
         value_at = _skip(text, colon + 1)
-        value, end = _DECODER.raw_decode(text, value_at)
+        value, end = _value(text, value_at)
         members.append(Member(key, value, at, value_at, end))
         at = _skip(text, end)
         if text[at : at + 1] == "}":
@@ -135,12 +186,20 @@ def _repeated(text: str) -> Iterator[str]:
     found: list[str] = []
 
     def note(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        found.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
+        found.extend(_twice(name for name, _ in pairs))
         return dict(pairs)
 
     json.loads(text, object_pairs_hook=note)
     yield from found
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    return [name for name, times in Counter(names).items() if times > 1]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal as JSON, where true is not 1 as it is for Python."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def merge(document: Document, settings: Mapping[str, Any], drop: Sequence[str] = ()) -> bytes:
@@ -153,7 +212,7 @@ def merge(document: Document, settings: Mapping[str, Any], drop: Sequence[str] =
     for member in reversed(document.members):
         if member.key in drop:
             text = _without(text, document, member)
-        elif member.key in settings and settings[member.key] != member.value:
+        elif member.key in settings and not same(settings[member.key], member.value):
             value = _written(settings[member.key], document)
             text = text[: member.value_at] + value + text[member.end :]
     kept = [member for member in document.members if member.key not in drop]
