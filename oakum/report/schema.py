@@ -1,0 +1,123 @@
+"""The JSON Schema of the JSON report, strict: what it does not name may not be there."""
+
+import enum
+from typing import Any
+
+from oakum.model import Disruption, Kind, Outcome, Severity, Status
+from oakum.report import json
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+UTC: Schema = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"}
+ANYTHING: Schema = {}
+
+
+def report_schema() -> Schema:
+    """JSON Schema, draft 2020-12, of ``--format json``."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "oakum report",
+        "description": "What one run of oakum audit, plan, apply or rollback has to say.",
+        **_object(
+            schema={"const": json.SCHEMA},
+            oakum=TEXT,
+            command={"enum": ["audit", "plan", "apply", "rollback"]},
+            profile=TEXT,
+            started=UTC,
+            finished=UTC,
+            summary=_summary(),
+            hosts=_list(_ref("host")),
+        ),
+        "$defs": {
+            "host": _host(),
+            "finding": _finding(),
+            "change": _change(),
+            "impact": _object(container=TEXT, effect=TEXT, reason=TEXT),
+        },
+    }
+
+
+def _summary() -> Schema:
+    return _object(
+        hosts=COUNT,
+        ok=COUNT,
+        drift=COUNT,
+        held=COUNT,
+        unknown=COUNT,
+        unreached=COUNT,
+        changed=COUNT,
+        failed=COUNT,
+        rolled_back=COUNT,
+    )
+
+
+def _host() -> Schema:
+    return _object(
+        name=TEXT,
+        groups=_list(TEXT),
+        reached={"type": "boolean"},
+        error=TEXT_OR_NULL,
+        facts=_texts("What heads a host in a report; a fact that was not read is left out."),
+        findings=_list(_ref("finding")),
+        changes=_list(_ref("change")),
+        deferred=_list(_ref("change")),
+        disruption=_word_or_null(Disruption, "Null where there is no plan."),
+        impact=_list(_ref("impact")),
+        outcome=_word_or_null(Outcome, "Null unless the command changes hosts."),
+        transaction=TEXT_OR_NULL,
+    )
+
+
+def _finding() -> Schema:
+    return _object(
+        control=TEXT,
+        status=_word(Status),
+        severity=_word(Severity),
+        actual=ANYTHING,
+        desired=ANYTHING,
+        reason=TEXT_OR_NULL,
+        refs=_texts("The numbers of this control elsewhere, by the name of the source."),
+    )
+
+
+def _change() -> Schema:
+    return _object(
+        path=TEXT,
+        kind=_word(Kind),
+        diff=TEXT,
+        controls=_list(TEXT),
+        note=TEXT_OR_NULL,
+    )
+
+
+def _object(**properties: Schema) -> Schema:
+    """An object that has all of these and nothing else."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _texts(description: str) -> Schema:
+    return {"type": "object", "additionalProperties": TEXT, "description": description}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _word(words: type[enum.StrEnum]) -> Schema:
+    return {"enum": [str(word) for word in words]}
+
+
+def _word_or_null(words: type[enum.StrEnum], description: str) -> Schema:
+    return {"enum": [*map(str, words), None], "description": description}
