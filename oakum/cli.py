@@ -125,7 +125,7 @@ _access = _stack(
 def _fail_on(default: str) -> Callable[[Command], Command]:
     return click.option(
         "--fail-on",
-        type=click.Choice([*Severity, "never"]),
+        type=click.Choice([*(str(word) for word in Severity), "never"]),
         default=default,
         show_default=True,
         help="Exit 1 on drift or held findings of at least this severity.",

@@ -361,7 +361,7 @@ def parse(output: Sequence[str]) -> HostFacts:
         image_bytes=source.word("images.bytes", int),
         volumes=source.word("volumes.count", int),
         container_count=source.word("containers.count", int),
-        containers=source.lines("containers", lambda rows: tuple(map(_container, rows))),
+        containers=_containers(source),
         kubelet=source.word("kubelet", _yes_no),
         oakum_state=source.lines("oakum.state", tuple),
     )
@@ -593,6 +593,12 @@ def _document(file: Reading[FileState]) -> Reading[Document]:
         return Read(loads(file.value.content or b"", empty_ok=True))
     except Malformed as error:
         return Unread(f"{file.value.path}: {error}")
+
+
+def _containers(source: _Source) -> Reading[tuple[Container, ...]]:
+    if source.text("dockerd.pid") == Read("none"):
+        return Read(())  # without dockerd nothing answers, and nothing that it manages runs
+    return source.lines("containers", lambda rows: tuple(map(_container, rows)))
 
 
 def _container(row: str) -> Container:

@@ -159,8 +159,8 @@ def load_inventory(name: str, override: Mapping[str, Any]) -> Inventory:
                 name, override_data=dict(override), cwd=str(Path.cwd())
             )
     except (Exception, SystemExit) as error:  # an inventory file may raise whatever it likes
-        reason = str(error) or type(error).__name__
-        raise SelectionError(f"{name}: {type(error).__name__}: {reason}") from error
+        cause = getattr(error, "exception", error)  # pyinfra wraps what a file raises
+        raise SelectionError(f"{name}: {type(cause).__name__}: {cause}") from error
     finally:
         ctx_state.reset()
     if not len(inventory):

@@ -113,46 +113,30 @@ block() {
 
 has() { command -v "$1" >/dev/null; }
 
-# limit SECONDS COMMAND...: ends COMMAND after SECONDS, with status 124, 137 or 143.
-limit() {
-    case $clock in
-        coreutils) timeout -k 1 "$@" ;;
-        busybox) timeout -s KILL "$@" ;;
-        old-busybox) timeout -s KILL -t "$@" ;;
-        *) watchdog "$@" ;;
-    esac
-}
-
-if timeout -k 1 5 true; then
-    clock=coreutils
-elif timeout -s KILL 5 true; then
-    clock=busybox
-elif timeout -s KILL -t 5 true; then
-    clock=old-busybox
+# limit SECONDS COMMAND...: ends COMMAND after SECONDS, with status 124 or 137. The timeout of
+# busybox will not do: it keeps our pipe open for a second or two after the command has ended.
+if timeout -k 1 5 timeout --version >/dev/null; then
+    limit() { timeout -k 1 "$@"; }
 else
-    clock=
+    limit() {
+        leash=$1
+        shift
+        "$@" &
+        child=$!
+        (
+            trap 'kill "$nap"; exit' TERM
+            sleep "$leash" &
+            nap=$!
+            wait "$nap" && kill -KILL "$child"
+        ) >/dev/null 2>&1 3>&- &
+        dog=$!
+        wait "$child"
+        ended=$?
+        kill "$dog"
+        wait "$dog"
+        return "$ended"
+    }
 fi
-
-# limit, where there is no timeout program. The dog holds no pipe that someone reads to its end.
-watchdog() {
-    leash=$1
-    shift
-    "$@" &
-    child=$!
-    (
-        trap 'kill "$nap"; exit' TERM
-        sleep "$leash" &
-        nap=$!
-        wait "$nap"
-        kill -KILL "$child"
-    ) >/dev/null 3>&- &
-    dog=$!
-    wait "$child"
-    ended=$?
-    kill "$dog"
-    wait "$dog"
-    return "$ended"
-}
 
 # last_line TEXT: $text is its last line that is not empty.
 last_line() {
@@ -682,7 +666,7 @@ ask() {
     ended=${ended%% *}
     case $ended in
         0) return 0 ;;
-        124 | 137 | 143)
+        124 | 137)
             cause="docker $1 did not answer within $seconds s"
             silent=$cause # nor would the others
             ;;

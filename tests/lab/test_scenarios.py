@@ -15,7 +15,7 @@ import pytest
 
 from .guest import BUSY_DAEMON_JSON, DAEMON_JSON
 from .hosts import Lab, LabHost
-from .operator import ROOT, Operator
+from .desk import ROOT, Operator
 
 Team = Callable[..., Operator]
 
