@@ -342,7 +342,7 @@ def parse(output: Sequence[str]) -> HostFacts:
         entropy_daemons=source.word("entropy.daemons", _words),
         haveged=source.word("entropy.haveged", lambda word: word == "installed"),
         engine=_engine(source),
-        info=source.lines("engine.info", _json_object),
+        info=source.lines("engine.info", _info),
         dockerd=_process(source, "dockerd"),
         containerd=_process(source, "containerd"),
         flags=attempt(lambda: parse_flags(args.value)),
@@ -404,6 +404,30 @@ def _json_object(rows: Sequence[str]) -> dict[str, Any]:
     return dict(value)
 
 
+_INFO: Final = {
+    "Driver": (str, "text"),
+    "DriverStatus": (list, "list"),
+    "SecurityOptions": (list, "list of words"),
+    "Swarm": (dict, "object"),
+    "LiveRestoreEnabled": (bool, "true or false"),
+}
+"""What controls read of ``docker info``, and what it is where it is there."""
+
+
+def _info(rows: Sequence[str]) -> dict[str, Any]:
+    info = _json_object(rows)
+    if info.get("ServerErrors"):
+        raise ValueError(f"the engine said {info['ServerErrors']!r}")
+    if info.get("Driver") is None:
+        raise ValueError("it names no storage driver, so it is not Docker's")
+    for name, (kind, words) in _INFO.items():
+        if info.get(name) is not None and not isinstance(info[name], kind):
+            raise ValueError(f"{name} is no {words}")
+    if not all(isinstance(option, str) for option in info.get("SecurityOptions") or ()):
+        raise ValueError("SecurityOptions is no list of words")
+    return info
+
+
 def _last_reload(rows: Sequence[str]) -> dict[str, Any] | None:
     return _json_object(rows) if rows else None
 
@@ -448,15 +472,13 @@ def _binary_version(line: str) -> str:
 
 
 def _process(source: _Source, name: str) -> Reading[Process | None]:
-    pid = source.text(f"{name}.pid")
-    if isinstance(pid, Unread):
-        return pid
-    if pid.value == "none":
+    if source.text(f"{name}.pid") == Read("none"):
         return Read(None)
+    pid = source.word(f"{name}.pid", int)
     limits = source.lines(f"{name}.limits", _hard_limits)
     capabilities = source.word(f"{name}.caps", lambda digits: int(digits, 16))
     started = source.word("dockerd.started", int) if name == "dockerd" else Read(0)
-    return attempt(lambda: Process(int(pid.value), started.value, limits.value, capabilities.value))
+    return attempt(lambda: Process(pid.value, started.value, limits.value, capabilities.value))
 
 
 _LIMITS: Final = {
@@ -483,7 +505,7 @@ def parse_flags(args: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
 
     A boolean flag without a value has the value ``true``; ``-H`` is ``host``, ``-D`` ``debug``,
     ``-g`` ``graph``, ``-s`` ``storage-driver``, ``-l`` ``log-level``, ``-b`` ``bridge``,
-    ``-G`` ``group``, ``-p`` ``pidfile`` (``cmd/dockerd/config.go`` of moby).
+    ``-G`` ``group``, ``-p`` ``pidfile``, ``-r`` ``restart`` (``cmd/dockerd/config.go`` of moby).
     """
     flags: dict[str, tuple[str, ...]] = {}
     rest = list(args[1:])
@@ -514,8 +536,9 @@ _SHORT: Final = {
     "b": "bridge",
     "G": "group",
     "p": "pidfile",
+    "r": "restart",
 }
-_BOOLEAN: Final = frozenset({"debug", "tls", "tlsverify", "validate"})
+_BOOLEAN: Final = frozenset({"debug", "restart", "tls", "tlsverify", "validate"})
 """Flags after which a word that follows is no value; the other booleans never come bare."""
 
 
@@ -552,31 +575,30 @@ def _environment(rows: Sequence[str]) -> dict[str, list[str]]:
 
 def _file(source: _Source, name: str) -> Reading[FileState]:
     prefix = f"file.{name}"
-    stat = source.word(f"{prefix}.stat", str.split)
+    stat = source.word(f"{prefix}.stat", _stat)
     path, target = source.text(f"{prefix}.path"), source.text(f"{prefix}.target")
     writable = source.text(f"{prefix}.writable")
     locked = None if writable == Read("yes") else _locked(writable)
-    if stat == Read(["absent"]):
-        return attempt(lambda: FileState(path.value, target.value, locked=locked))
     content = source.data(f"{prefix}.bytes")
 
     def found() -> FileState:
-        if len(stat.value) != 6:
-            raise CannotTell(f"{prefix}.stat is unreadable: {' '.join(stat.value)!r}")
-        kind, mode, owner, group, _size, mtime = stat.value
+        seen = stat.value
+        if seen is None:
+            return FileState(path.value, target.value, locked=locked)
+        kind, mode, owner, group, mtime = seen
         return FileState(
-            path.value,
-            target.value,
-            content.value,
-            kind,
-            mode,
-            int(owner),
-            int(group),
-            int(mtime),
-            locked,
+            path.value, target.value, content.value, kind, mode, owner, group, mtime, locked
         )
 
     return attempt(found)
+
+
+def _stat(text: str) -> tuple[str, str, int, int, int] | None:
+    """Kind, mode, owner, group and time of change; None where there is no file."""
+    if text == "absent":
+        return None
+    kind, mode, owner, group, _size, mtime = text.split()
+    return kind, mode, int(owner), int(group), int(mtime)
 
 
 def _locked(writable: Reading[str]) -> str:
