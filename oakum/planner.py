@@ -289,7 +289,8 @@ def _before_first_start(
 
 def _by_newest(verdict: Verdict) -> bool:
     keys = [edit for edit in verdict.edits if isinstance(edit, KeyEdit)]
-    return not any(refusal(edit.key, edit.value, NEWEST) for edit in keys)
+    written = [edit for edit in keys if edit.value is not ABSENT]
+    return not any(refusal(edit.key, edit.value, NEWEST) for edit in written)
 
 
 # Whom it hits ------------------------------------------------------------------------------------

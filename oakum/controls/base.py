@@ -299,7 +299,7 @@ def daemon_file_guards(facts: HostFacts) -> Iterator[str]:
     if document.trailing:
         yield f"{file.path} has text after its closing brace; remove it"
     for key, value in document.settings.items():
-        if why := refusal(key, value, engine.version):
+        if why := refusal(key, value, engine.version, to_start=True):
             yield f"dockerd would not start again with {file.path} as it is: {why}"
         # runtimes is the one key that dockerd merges with its flag (docker-facts a4).
         elif key != "runtimes" and (flag := flag_for(key, facts.unit_flags.value)):

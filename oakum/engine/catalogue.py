@@ -21,12 +21,16 @@ OLDEST_PLANNED: Final = Version("20.10")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A value that some releases refuse: from ``since`` (inclusive) up to ``until`` (exclusive)."""
+    """A value that some releases refuse: from ``since`` (inclusive) up to ``until`` (exclusive).
+
+    With ``starts`` they start with it all the same, and only refuse to reload.
+    """
 
     value: Any
     why: str
     since: Version
     until: Version | None = None
+    starts: bool = False
 
     def covers(self, value: Any, version: Version) -> bool:
         early = self.until is not None and version >= self.until
@@ -111,20 +115,39 @@ def _refusal(row: Mapping[str, Any]) -> Refusal:
         why=row["why"],
         since=Version(row.get("since", "0")),
         until=Version(row["until"]) if "until" in row else None,
+        starts=row.get("starts", False),
     )
 
 
-def refusal(key: str, value: Any, version: Version) -> str | None:
+def refusal(key: str, value: Any, version: Version, *, to_start: bool = False) -> str | None:
     """Why Docker ``version`` does not start, or does not reload, with ``key: value`` in its file.
 
     None when it accepts it. A key that the catalogue does not know is refused too: dockerd stops at
-    a key that it does not know.
+    a key that it does not know. With ``to_start`` only what stops a start counts.
     """
     option = options().get(key)
     if option is None:
         # Objects are flattened: only their inner names are looked up (docker-facts a2).
-        if isinstance(value, dict) and value and all(name in options() for name in value):
+        if isinstance(value, dict) and not any(_unfit(name, version) for name in value):
             return None
+        return f"Docker {version} does not know {key}"
+    if why := _unfit(key, version):
+        return why
+    for refused in option.values:
+        if refused.covers(value, version) and not (to_start and refused.starts):
+            return f"Docker {version} refuses {key} = {value}: {refused.why}"
+    if not _fits(option, value) and not ignored(key, version):
+        seen = repr(value)[:40]
+        return f"{key} must be {_KINDS[option.type][1]}; Docker does not start with {seen}"
+    if key == "default-ulimits":
+        return _ulimit_refusal(value)
+    return None
+
+
+def _unfit(key: str, version: Version) -> str | None:
+    """Why ``version`` stops at ``key``, whatever its value."""
+    option = options().get(key)
+    if option is None:
         return f"Docker {version} does not know {key}"
     if option.since is None:
         return f"no Docker release accepts {key} in daemon.json"
@@ -132,12 +155,25 @@ def refusal(key: str, value: Any, version: Version) -> str | None:
         return f"{key} needs Docker {option.since} or later"
     if option.gone and version >= option.gone:
         return f"Docker {option.gone} and later refuse {key}"
-    for refused in option.values:
-        if refused.covers(value, version):
-            return f"Docker {version} refuses {key} = {value}: {refused.why}"
-    if key == "default-ulimits":
-        return _ulimit_refusal(value)
     return None
+
+
+_KINDS: Final[Mapping[str, tuple[type, str]]] = {
+    "bool": (bool, "true or false"),
+    "string": (str, "a text"),
+    "int": (int, "a whole number"),
+    "list": (list, "a list"),
+    "map": (dict, "an object"),
+    "alias": (object, "anything"),
+}
+
+
+def _fits(option: Option, value: Any) -> bool:
+    """Whether Go's decoder takes ``value`` for the option; null leaves it as it was."""
+    kind, _ = _KINDS[option.type]
+    if kind is int and isinstance(value, bool):
+        return False
+    return value is None or isinstance(value, kind)
 
 
 def _ulimit_refusal(value: Any) -> str | None:
