@@ -130,10 +130,10 @@ else
             wait "$nap" && kill -KILL "$child"
         ) >/dev/null 2>&1 3>&- &
         dog=$!
-        wait "$child"
+        wait "$child" 2>/dev/null # some shells tell of the death
         ended=$?
         kill "$dog"
-        wait "$dog"
+        wait "$dog" 2>/dev/null
         return "$ended"
     }
 fi
@@ -600,7 +600,8 @@ say_programs() {
     if [ -z "$dockerd" ]; then
         reason "dockerd is not installed" engine.binary
     else
-        value engine.binary "$(limit "$patience" "$dockerd" --version)" "$dockerd --version said nothing"
+        version=$(limit "$patience" "$dockerd" --version | head -c 4000)
+        value engine.binary "$version" "$dockerd --version said nothing"
     fi
 }
 
@@ -631,10 +632,9 @@ find_silence() {
         silent="$socket is podman's"
     elif [ -z "$dockerd_pid" ] && [ -n "$wakes_up" ]; then
         # Where processes are hidden, the unit knows whether it runs.
-        case $unseen$nl$unit$nl in
-            ?*"${nl}ActiveState=active$nl"*) ;;
-            *) silent="dockerd is not running, and asking would start it" ;;
-        esac
+        running=
+        case $nl$unit$nl in *"${nl}ActiveState=active$nl"*) running=$unseen ;; esac
+        [ -n "$running" ] || silent="dockerd is not running, and asking would start it"
     fi
 }
 
@@ -658,9 +658,9 @@ ask() {
         cause="docker $1 printed more than 2 MB"
         return 1
     fi
-    last_line "$answer"
+    text=${answer##*"$nl"}
     answer=${answer%"$nl$text"}
-    answer=${answer%"$nl"}
+    case $answer in *"$nl") answer=${answer%?} ;; esac
     ended=${text#ended }
     text=${ended#* }
     ended=${ended%% *}

@@ -1,0 +1,892 @@
+"""The read-only script that every host runs, run for real.
+
+Once as it is, on the machine of the test; and in make-believe hosts, where each path of a host is
+replaced by one below a folder and programs come from it. `facts.readings` is the strict judge of
+what it prints.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from oakum.facts import BEGIN, END, Raw, readings
+
+FILE = Path(__file__).parent.parent / "oakum" / "host" / "probe.sh"
+SCRIPT = FILE.read_text("utf-8")
+SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
+AVAILABLE = [name for name in SHELLS if name != "busybox" or shutil.which(name)]
+WORDS = """
+host.name host.kernel host.arch host.os host.virt host.init host.packages host.uid host.clock
+host.boot host.cgroup host.lsm kernel.config sysctl
+entropy.hwrng entropy.rdrand entropy.available entropy.daemons entropy.haveged
+engine.cli engine.dockerd engine.package engine.origin engine.binary engine.socket
+engine.version engine.info
+dockerd.pid dockerd.args dockerd.started dockerd.state dockerd.limits dockerd.caps
+dockerd.proxies dockerd.reloaded containerd.pid containerd.limits containerd.caps
+unit unit.environment user.dockremap
+file.daemon.path file.daemon.target file.daemon.stat file.daemon.bytes file.daemon.writable
+file.subuid.path file.subuid.target file.subuid.stat file.subuid.bytes file.subuid.writable
+file.subgid.path file.subgid.target file.subgid.stat file.subgid.bytes file.subgid.writable
+file.seccomp.path file.seccomp.target file.seccomp.stat file.seccomp.bytes
+file.seccomp.writable
+dataroot.path dataroot.fs dataroot.space dataroot.dtype dataroot.drivers
+images.count images.bytes volumes.count containers.count containers kubelet oakum.state
+"""
+NAMES = frozenset(WORDS.split())
+ASKED = [name for name in WORDS.split() if re.match("engine.[vi]|images|volumes|containers", name)]
+TOOLS = (
+    *("cat", "date", "df", "getconf", "grep", "gzip", "head", "id", "ls", "od", "readlink", "sed"),
+    *("sleep", "sort", "stat", "tail", "timeout", "tr", "true", "uname", "zcat"),
+)
+ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+
+VERSION = '{"Client":{},"Server":{"Version":"20.10.24"}}'
+INFO = {
+    "ID": "X",
+    "Containers": 2,
+    "Images": 2,
+    "Driver": "overlay2",
+    "DriverStatus": [["Backing Filesystem", "xfs"], ["Supports d_type", "true"]],
+    "OperatingSystem": "Debian GNU/Linux 12 (bookworm)",
+    "DockerRootDir": "/var/lib/docker",
+    "HttpProxy": "http://me:hunter2@proxy:3128",
+    "SecurityOptions": ["name=seccomp,profile=default"],
+}
+ID = "0123456789abcdef" * 4
+
+
+@pytest.fixture(params=AVAILABLE)
+def shell(request: pytest.FixtureRequest) -> list[str]:
+    """Each shell that the `sh` of a host can be."""
+    return SHELLS[request.param]
+
+
+def run(
+    shell: list[str],
+    text: str = SCRIPT,
+    *,
+    environment: Mapping[str, str] | None = None,
+    before: tuple[str, ...] = (),
+) -> str:
+    """What the script prints, run as it is sent; it never complains and never fails."""
+    done = subprocess.run(
+        [*before, *shell, "-c", text],
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout.decode("utf-8")
+
+
+def judged(out: str) -> dict[str, Raw]:
+    """The readings, all of them, between the markers and nowhere else."""
+    assert out.startswith(f"{BEGIN}\n")
+    assert out.endswith(f"\n{END}\n")
+    assert len(out) < 4 << 20
+    found = readings(out.split("\n"))
+    assert found.keys() == NAMES
+    assert all(raw.reason is None or raw.reason.strip() for raw in found.values())
+    return found
+
+
+@dataclass
+class World:
+    """A make-believe host below ``root``; ``programs`` come before the machine's own."""
+
+    root: Path
+    tools: tuple[str, ...] = TOOLS
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def write(self, path: str, content: str | bytes = "", mode: int = 0o644) -> Path:
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        file.chmod(mode)
+        return file
+
+    def program(self, name: str, text: str) -> None:
+        self.write(f"/bin/{name}", f"#!/bin/sh\n{text}\n", 0o755)
+
+    def docker(self, text: str) -> None:
+        """A client, and a socket that it could ask."""
+        self.program("docker", text)
+        self.listen("/var/run/docker.sock")
+
+    def listen(self, path: str) -> None:
+        """A socket, and nobody behind it."""
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        here = os.open(file.parent, os.O_PATH)  # the whole path may be too long for a socket
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"/proc/self/fd/{here}/{file.name}")
+        os.close(here)
+
+    def answers(self, **said: str) -> None:
+        """A Docker that answers what a case names over a plain host with two containers."""
+        answers = {
+            "version": VERSION,
+            "info": json.dumps(INFO, separators=(",", ":")),
+            "ps": f"{ID}\n{ID}",
+            "inspect": '{"id":"a"}\n{"id":"b"}',
+            "images": f"sha256:{ID}\nsha256:{ID}\nsha256:{ID[::-1]}",
+            "image": "1000\n234",
+            "volume": "one\ntwo words\nthree",
+            **said,
+        }
+        for word, answer in answers.items():
+            self.write(f"/answers/{word}", f"{answer}\n")
+        self.docker(f'while [ "$1" = -H ]; do shift 2; done; cat {self.root}/answers/$1')
+
+    def process(self, pid: int, name: str, *args: str, nested: str = "", **known: str) -> None:
+        """A process, as /proc shows it."""
+        status = {"State": "S (sleeping)", "PPid": "1", "Uid": "0\t0\t0\t0", "CapEff": "1ff"}
+        status |= {"NSpid": f"{pid}{nested}", **known}
+        folder = f"/proc/{pid}"
+        self.write(f"{folder}/comm", f"{name}\n")
+        self.write(f"{folder}/cmdline", "".join(f"{arg}\0" for arg in (args or (name,))))
+        rows = "".join(f"{key}:\t{value}\n" for key, value in status.items())
+        self.write(f"{folder}/status", rows)
+        self.write(f"{folder}/limits", "Max open files            1024      524288      files\n")
+        fields = " ".join(str(number) for number in range(4, 22))
+        self.write(f"{folder}/stat", f"{pid} ({name} (x) y) S {fields} 12345 7 8 9\n")
+
+    def path(self) -> str:
+        """Where programs come from: the world's own, then the few that any host has."""
+        (self.root / "tools").mkdir(exist_ok=True)
+        for tool in self.tools:
+            if not (self.root / "tools" / tool).exists():
+                (self.root / "tools" / tool).symlink_to(shutil.which(tool) or "/nonexistent")
+        return f"{self.root}/bin:{self.root}/tools"
+
+    def text(self) -> str:
+        prefix = r"(?<![\w/}*])/(?=(?:etc|run|var|proc|sys|boot|snap|lib|usr/lib|usr/libexec)\b)"
+        return re.sub(prefix, f"{self.root}/", SCRIPT)
+
+    def probe(self, *shells: str, before: tuple[str, ...] = ()) -> dict[str, Raw]:
+        """The readings, with the paths that the host would see; the same under each shell."""
+        text = self.text()
+        known = {"OAKUM_PROBE_PATH": self.path(), "OAKUM_PROBE_LIMIT": "1", **self.environment}
+
+        def one(shell: str) -> dict[str, Raw]:
+            out = run(SHELLS[shell], text, environment=known, before=before)
+            return judged(out.replace(str(self.root), ""))
+
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(one, shells or AVAILABLE))
+        changing = {"host.clock": Raw(), "dataroot.space": Raw()}
+        for other in found[1:]:
+            assert found[0] | changing == other | changing
+        return found[0]
+
+
+def furnished(root: Path) -> World:
+    """A host with a kernel and nothing else; another user may look around in it."""
+    root.mkdir(exist_ok=True)
+    root.chmod(0o755)
+    made = World(root)
+    made.write("/proc/1/comm", "init\n")
+    made.write("/proc/self/comm", "sh\n")
+    made.write("/proc/stat", "cpu 1 2 3\nbtime 1700000000\n")
+    made.write("/proc/self/mounts", f"dev {root} xfs rw 0 0\n")
+    made.write("/proc/sys/kernel/panic", "0\n")
+    made.write("/proc/cpuinfo", "flags\t\t: fpu rdrand\n")
+    made.write("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
+    made.program("systemd-detect-virt", "echo none; exit 1")
+    made.path()
+    return made
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with tempfile.TemporaryDirectory(prefix="probe-") as folder:
+        yield furnished(Path(folder).resolve())
+
+
+# As it is ------------------------------------------------------------------------------------
+
+
+def test_this_machine(shell: list[str]) -> None:
+    found = judged(run(shell))
+    assert found["host.uid"].text == str(os.getuid())
+    assert found["host.kernel"].text == os.uname().release
+    assert abs(int(found["host.clock"].text or 0) - time.time()) < 5
+
+
+@ROOT_ONLY
+def test_another_user_on_this_machine(shell: list[str]) -> None:
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    found = judged(run(shell, before=nobody))
+    assert found["host.uid"].text == "65534"
+    assert found["file.daemon.writable"].text == "no: not root"
+
+
+def test_without_any_program(shell: list[str]) -> None:
+    judged(run(shell, environment={"OAKUM_PROBE_PATH": "/nonexistent"}))
+
+
+def test_shellcheck() -> None:
+    here = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    program = shutil.which("shellcheck", path=here)
+    assert program, "shellcheck is missing: it comes with the group dev"
+    done = subprocess.run([program, "-s", "sh", FILE], capture_output=True, text=True)
+    assert done.stdout == ""
+
+
+def test_size() -> None:
+    """It travels as one argument."""
+    assert len(SCRIPT.encode()) < 40_000
+    assert SCRIPT.isascii()
+
+
+def test_redirections() -> None:
+    """Only /dev/null is written to; a here-document would be a file in some shells."""
+    lines = [line for line in SCRIPT.splitlines() if not line.lstrip().startswith("#")]
+    code = re.sub(r"'[^']*'", "''", "\n".join(lines))
+    targets = re.findall(r">+\s*([^\s;)]+)", code)
+    assert set(targets) == {"/dev/null", "&1", "&3", "&-"}
+    assert "<<" not in code
+    assert not re.search(r"\b(tee|mktemp|touch|mkdir|cp|mv|rm|ln|chmod|awk)\b", code)
+
+
+# In make-believe hosts -----------------------------------------------------------------------
+
+
+def test_nothing_is_written(world: World) -> None:
+    def state() -> dict[str, float]:
+        return {str(path): path.lstat().st_ctime for path in world.root.rglob("*")}
+
+    world.answers()
+    world.write("/etc/docker/daemon.json", "{}")
+    before = state()
+    world.probe()
+    assert state() == before
+
+
+def test_engine_that_answers(world: World) -> None:
+    world.answers()
+    found = world.probe()
+    assert found["engine.version"].lines == (VERSION,)
+    assert found["containers.count"].text == "2"
+    assert found["containers"].lines == ('{"id":"a"}', '{"id":"b"}')
+    assert (found["images.count"].text, found["images.bytes"].text) == ("2", "1234")
+    assert found["volumes.count"].text == "3"
+    assert found["dataroot.path"].text == "/var/lib/docker"
+    assert found["dataroot.dtype"].text == "yes"
+    assert "hunter2" not in str(found["engine.info"].lines)
+
+
+def test_client_is_told_where_to_ask(world: World) -> None:
+    world.environment = {"DOCKER_HOST": "tcp://elsewhere:2375", "DOCKER_CONTEXT": "elsewhere"}
+    world.docker('echo "$* $DOCKER_HOST$DOCKER_CONTEXT $DOCKER_CONFIG" >&2; exit 1')
+    asked = (
+        f"-H unix:///var/run/docker.sock version --format {{{{json .}}}}  {'/nonexistent/oakum'}"
+    )
+    assert world.probe()["engine.version"].reason == asked
+
+
+def test_engine_that_hangs(world: World) -> None:
+    """One limit for all: after the first silence nobody is asked again, whatever keeps time."""
+    kinds = ["coreutils", "busybox", "none", "later"]
+    worlds = dict(zip(kinds, [furnished(world.root / kind) for kind in kinds], strict=True))
+    for each in worlds.values():
+        each.docker("exec sleep 60")
+    worlds["later"].docker(f"case $* in *version*) echo '{VERSION}' ;; *) exec sleep 60 ;; esac")
+    for kind in ("busybox", "none"):
+        (worlds[kind].root / "tools/timeout").unlink()
+    worlds["busybox"].program("timeout", "case $* in *--version*) exit 1 ;; esac; exec sleep 60")
+    started = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        found = dict(zip(kinds, pool.map(World.probe, worlds.values()), strict=True))
+    assert time.monotonic() - started < 5
+    silent = "docker version did not answer within 1 s"
+    for kind in kinds[:3]:
+        assert {found[kind][name].reason for name in ASKED} == {silent}
+    assert found["later"]["engine.version"].lines == (VERSION,)
+    late = "docker info did not answer within 1 s"
+    assert {found["later"][name].reason for name in ASKED[1:]} == {late}
+
+
+def test_no_timeout_costs_no_time(world: World) -> None:
+    """The watchdog lets go at once when the answer is there."""
+    world.answers()
+    (world.root / "tools/timeout").unlink()
+    started = time.monotonic()
+    assert world.probe()["containers.count"].text == "2"
+    assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize(
+    ("client", "reason"),
+    [
+        pytest.param("echo hello", "docker version printed no JSON", id="garbage"),
+        pytest.param(
+            r"printf '\033[2J\200\302\205{\001\n\0\033]0;x\007' >&2; exit 1",
+            "]0;x",
+            id="terminal-escapes",
+        ),
+        pytest.param(
+            "exec head -c 50000000 /dev/zero | tr '\\0' x",
+            "docker version printed more than 2 MB",
+            id="50-MB",
+        ),
+        pytest.param(
+            "echo 'some warning' >&2; echo 'Cannot connect to it.' >&2; echo >&2; exit 1",
+            "Cannot connect to it.",
+            id="last-complaint",
+        ),
+        pytest.param("exit 3", "docker version ended with status 3", id="fails-silently"),
+        pytest.param("exit 0", "docker version printed no JSON", id="says-nothing"),
+        pytest.param(
+            """echo '{"Client":{},"Server":null}'""",
+            "docker version names no server",
+            id="no-server",
+        ),
+    ],
+)
+def test_engine_that_does_not_answer(world: World, client: str, reason: str) -> None:
+    world.docker(client)
+    found = world.probe()
+    assert {found[name].reason for name in ASKED} == {reason}
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "reason"),
+    [
+        pytest.param(
+            {"info": '{"ID":"","ServerErrors":["permission denied while trying"],"X":1}'},
+            "engine.info",
+            "permission denied while trying",
+            id="server-errors",
+        ),
+        pytest.param(
+            {"info": '{"a":"' + "x" * 300_000 + '"}'},
+            "engine.info",
+            "300009 bytes are too much to send",
+            id="info-of-300-kB",
+        ),
+        pytest.param(
+            {"ps": "-x\n--all"}, "containers", "docker ps printed something else than ids", id="ids"
+        ),
+        pytest.param(
+            {"inspect": "oh"}, "containers", "docker inspect printed no JSON", id="inspect"
+        ),
+        pytest.param(
+            {"ps": "\n".join([ID] * 2001)},
+            "containers",
+            "2001 running containers are more than the 2000 that are read",
+            id="2001-containers",
+        ),
+        pytest.param(
+            {"image": "1\n1.5e+09"},
+            "images.bytes",
+            "docker image inspect printed something else than sizes",
+            id="sizes",
+        ),
+        pytest.param(
+            {"images": "\n".join(f"{number:064x}" for number in range(1001))},
+            "images.bytes",
+            "1001 images are more than the 1000 that are measured",
+            id="1001-images",
+        ),
+    ],
+)
+def test_answers_that_are_refused(
+    world: World, said: dict[str, str], name: str, reason: str
+) -> None:
+    world.answers(**said)
+    assert world.probe("dash")[name].reason == reason
+
+
+def test_many_containers(world: World) -> None:
+    """A big host: 2000 containers of 900 bytes each."""
+    row = json.dumps({"id": ID, "mounts": ["x" * 800]})
+    world.answers(ps="\n".join([ID] * 2000), inspect="\n".join([row] * 2000))
+    found = world.probe()
+    assert found["containers"].lines == (row,) * 2000
+
+
+def test_a_container_that_vanished(world: World) -> None:
+    """What was listed may be gone a moment later: the list is asked for once more."""
+    world.answers()
+    answer = f"cat {world.root}/answers/$3"
+    first = f"[ ! -e {world.root}/once ] && : >{world.root}/once"
+    gone = f"if {first}; then echo No such object: 1 >&2; exit 1; fi"
+    world.program("docker", f"case $3 in inspect) {gone} ;; esac; {answer}")
+    assert len(world.probe("dash")["containers"].lines or ()) == 2
+
+
+def test_no_client(world: World) -> None:
+    assert world.probe()["engine.version"].reason == "there is no docker client"
+
+
+UNITS = """\
+LoadState=loaded
+ActiveState={service}
+ExecStart={{ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS ; pid=0 }}
+EnvironmentFiles=/opts (ignore_errors=yes)
+
+LoadState=loaded
+ActiveState={socket}
+"""
+
+
+@pytest.mark.parametrize(
+    ("service", "socket_unit", "asked"),
+    [
+        pytest.param("inactive", "active", False, id="asking-would-start-it"),
+        pytest.param("inactive", "inactive", True, id="nobody-listens"),
+        pytest.param("active", "active", False, id="died-a-moment-ago"),
+    ],
+)
+def test_stopped_daemon(world: World, service: str, socket_unit: str, asked: bool) -> None:
+    (world.root / "run/systemd/system").mkdir(parents=True)
+    units = world.write("/units", UNITS.format(service=service, socket=socket_unit))
+    world.program("systemctl", f"cat {units}")
+    world.docker(f": >{world.root}/asked; exit 1")
+    found = world.probe("dash")
+    assert (world.root / "asked").exists() is asked
+    assert found["unit"].lines == tuple(
+        UNITS.format(service=service, socket="").split("\n\n")[0].split("\n")
+    )
+
+
+def test_podman_is_not_docker(world: World) -> None:
+    world.program("docker", "echo no >&2; exit 1")
+    world.listen("/run/podman/podman.sock")
+    (world.root / "var/run").mkdir(parents=True)
+    (world.root / "var/run/docker.sock").symlink_to(world.root / "run/podman/podman.sock")
+    assert world.probe()["engine.version"].reason == "/var/run/docker.sock is podman's"
+
+
+def test_processes(world: World) -> None:
+    world.process(90, "dockerd", nested="\t1")
+    world.process(91, "dockerd", Uid="1000\t1000\t1000\t1000")
+    world.process(812, "dockerd", "/x/dockerd", "-H", "unix:///run/other.sock", "--data-root=/data")
+    world.process(95, "dockerd", NSpid="95\t4\t1")
+    world.process(600, "containerd")
+    world.process(820, "containerd", PPid="812", CapEff="0")
+    world.process(13, "jitterentropy-r")
+    world.process(14, "rngd")
+    world.process(15, "rngd")
+    world.process(2000, "docker-proxy")
+    world.process(2001, "docker-proxy")
+    world.process(3, "kubelet")
+    found = world.probe()
+    said = {name: found[name].text for name in NAMES if found[name].text is not None}
+    assert said["dockerd.pid"] == "812"
+    assert said["dockerd.started"] == "1700000123"
+    assert said["dockerd.state"] == "S"
+    assert said["dockerd.caps"] == "1ff"
+    assert said["dockerd.proxies"] == "2"
+    assert said["containerd.pid"] == "820"
+    assert said["containerd.caps"] == "0"
+    assert set(str(said["entropy.daemons"]).split()) == {"jitterentropy-rngd", "rngd"}
+    assert said["kubelet"] == "yes"
+    assert said["engine.socket"] == "/run/other.sock"
+    assert said["dataroot.path"] == "/data"
+    assert found["dockerd.args"].lines == (
+        "/x/dockerd",
+        "-H",
+        "unix:///run/other.sock",
+        "--data-root=/data",
+    )
+    assert found["dockerd.limits"].lines == (
+        "Max open files            1024      524288      files",
+    )
+
+
+def test_rootless(world: World) -> None:
+    world.write("/etc/passwd", "a b:x:1000:100:A B,,,:/home/a:/bin/sh\ndockremap:x:121:131::/:/x\n")
+    world.process(91, "dockerd", Uid="1000\t1000\t1000\t1000")
+    world.answers()
+    found = world.probe()
+    assert found["dockerd.pid"].text == "91"
+    assert found["engine.socket"].text == "/run/user/1000/docker.sock"
+    assert found["file.daemon.path"].text == "/home/a/.config/docker/daemon.json"
+    assert found["user.dockremap"].text == "121:131"
+
+
+def test_hidden_processes(world: World) -> None:
+    """Not seeing dockerd is no proof that it does not run."""
+    (world.root / "proc/1/comm").unlink()
+    found = world.probe()
+    hidden = "the processes of other users are hidden"
+    names = [
+        "dockerd.pid",
+        "dockerd.proxies",
+        "dockerd.args",
+        "containerd.pid",
+        "kubelet",
+        "dockerd.reloaded",
+    ]
+    assert {found[name].reason for name in [*names, "entropy.daemons"]} == {hidden}
+
+
+JSON = "/etc/docker/daemon.json"
+JOURNAL = r'time="…" level=info msg="Reloaded configuration: {\"mtu\":1500,\"x\":\"a\\\\b\"}"'
+
+
+@pytest.mark.parametrize(
+    ("started", "journal", "expected"),
+    [
+        pytest.param(
+            "1700000000", JOURNAL, Raw(lines=(r'{"mtu":1500,"x":"a\\b"}',)), id="reloaded"
+        ),
+        pytest.param("1700000000", "something else\n", Raw(lines=()), id="not-yet"),
+        pytest.param("4000000000", JOURNAL, Raw(lines=()), id="file-is-older-than-the-start"),
+    ],
+)
+def test_reloaded(world: World, started: str, journal: str, expected: Raw) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root reads the journal of dockerd")
+    world.process(812, "dockerd", "/x/dockerd")
+    world.write("/proc/stat", f"btime {started}\n")
+    (world.root / "run/log/journal").mkdir(parents=True)
+    world.write(JSON, "{}")
+    world.program("journalctl", f"cat {world.write('/journal', journal)}")
+    assert world.probe()["dockerd.reloaded"] == expected
+
+
+def test_no_journal(world: World) -> None:
+    world.process(812, "dockerd", "/x/dockerd")
+    world.write("/etc/docker/daemon.json", "{}")
+    reasons = ("no journal on this host", "not root: the journal of dockerd is hidden")
+    assert world.probe()["dockerd.reloaded"].reason in reasons
+
+
+def linked(world: World) -> None:
+    target = world.write("/srv/daemon.json", "{}")
+    world.write(f"{JSON}.d")
+    (world.root / JSON[1:]).symlink_to(target)
+
+
+def dangling(world: World) -> None:
+    world.write(f"{JSON}.d")
+    (world.root / JSON[1:]).symlink_to(world.root / "srv/daemon.json")
+    (world.root / "srv").mkdir()
+
+
+def fifo(world: World) -> None:
+    world.write(f"{JSON}.d")
+    os.mkfifo(world.root / JSON[1:])
+
+
+def read_only(world: World) -> None:
+    world.write(JSON, "{}")
+    mounts = f"dev {world.root} xfs rw 0 0\ndev {world.root}/etc ext4 ro,relatime 0 0\n"
+    world.write("/proc/self/mounts", mounts)
+
+
+def mounted(world: World) -> None:
+    world.write(JSON, "{}")
+    mounts = f"dev {world.root} xfs rw 0 0\ndev {world.root}{JSON} ext4 rw 0 0\n"
+    world.write("/proc/self/mounts", mounts)
+
+
+def immutable(world: World) -> None:
+    world.write(JSON, "{}")
+    world.program("lsattr", f"echo '----i----e-- {world.root}{JSON}'; echo '---- x'; exit 1")
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        pytest.param(
+            lambda world: None, {"stat": "absent", "bytes": b"", "writable": "yes"}, id="absent"
+        ),
+        pytest.param(
+            lambda world: world.write(JSON, bytes(range(256)) * 5),
+            {"bytes": bytes(range(256)) * 5, "target": JSON, "writable": "yes"},
+            id="exact-bytes",
+        ),
+        pytest.param(
+            linked, {"path": JSON, "target": "/srv/daemon.json", "bytes": b"{}"}, id="link"
+        ),
+        pytest.param(
+            dangling,
+            {"target": "/srv/daemon.json", "stat": "absent", "writable": "yes"},
+            id="dangling-link",
+        ),
+        pytest.param(
+            lambda world: world.write(f"{JSON}/x"),
+            {"bytes": f"{JSON} is no regular file", "writable": f"no: {JSON} is no regular file"},
+            id="directory",
+        ),
+        pytest.param(fifo, {"bytes": f"{JSON} is no regular file"}, id="fifo"),
+        pytest.param(
+            lambda world: world.write(JSON, "x" * (1 << 20)),
+            {"bytes": b"x" * (1 << 20)},
+            id="1-MiB",
+        ),
+        pytest.param(
+            lambda world: world.write(JSON, "x" * ((1 << 20) + 1)),
+            {"bytes": f"{JSON} has 1048577 bytes, too much to send"},
+            id="more-than-1-MiB",
+        ),
+        pytest.param(
+            read_only,
+            {"bytes": b"{}", "writable": "no: read-only file system at /etc"},
+            id="read-only",
+        ),
+        pytest.param(
+            mounted, {"writable": f"no: {JSON} is a mount point of its own"}, id="mount-point"
+        ),
+        pytest.param(immutable, {"writable": "no: immutable by chattr"}, id="immutable"),
+    ],
+)
+def test_files(
+    world: World,
+    make: Callable[[World], object],
+    expected: dict[str, str | bytes],
+) -> None:
+    make(world)
+    found = world.probe("dash")
+    if os.getuid() != 0:
+        expected = {key: value for key, value in expected.items() if key != "writable"}
+    raws = {key: found[f"file.daemon.{key}"] for key in expected}
+    assert {key: raw.text or raw.reason or raw.data for key, raw in raws.items()} == expected
+
+
+def test_four_files_of_one_mebibyte(world: World) -> None:
+    """What does not fit is left out with a reason, and the rest is still there."""
+    for path in (JSON, "/etc/subuid", "/etc/subgid", "/etc/docker/oakum-seccomp.json"):
+        world.write(path, "x" * (1 << 20))
+    found = world.probe()
+    assert found["file.daemon.bytes"].data == b"x" * (1 << 20)
+    assert "too much to send" in (found["file.seccomp.bytes"].reason or "")
+
+
+@ROOT_ONLY
+def test_another_user_in_a_closed_host(world: World) -> None:
+    """What another user cannot see is said to be hidden, never to be absent."""
+    world.write(JSON, "{}")
+    world.write("/etc/default/docker", "DOCKER_OPTS=-D", 0o600)
+    world.write("/var/lib/docker/overlay2/l")
+    world.write("/var/lib/oakum/ledger")
+    for path in ("/etc/docker", "/var/lib/docker", "/var/lib/oakum"):
+        (world.root / path[1:]).chmod(0o700)
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    found = world.probe(before=nobody)
+    denied = {
+        "file.daemon.target": "/etc/docker",
+        "file.daemon.stat": "/etc/docker",
+        "file.daemon.bytes": "/etc/docker",
+        "file.seccomp.stat": "/etc/docker",
+        "unit.environment": "/etc/default/docker",
+        "dataroot.drivers": "/var/lib/docker",
+        "oakum.state": "/var/lib/oakum",
+    }
+    assert {name: found[name].reason for name in denied} == {
+        name: f"permission denied: {path}" for name, path in denied.items()
+    }
+
+
+def test_text_of_any_kind(world: World) -> None:
+    """Control characters go, UTF-8 stays, and what is neither loses its bytes, not its line."""
+    world.write(
+        "/etc/os-release",
+        "A=\u00fc\u20ac\U0001f40b\nB=\x1b[2Jx\x07\n".encode()
+        + b"C=caf\xe9 \xc3\xa9\nD=\xc2\x9bm\nE=\xed\xa0\x80\n* /etc/p*\n|>host.os\n\\033\n",
+    )
+    lines = world.probe()["host.os"].lines
+    expected = ("A=\u00fc\u20ac\U0001f40b", "B=[2Jx", "C=caf? ??", "D=??m", "E=???")
+    assert lines == (*expected, "* /etc/p*", "|>host.os", r"\033")
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "text"),
+    [
+        pytest.param({"/run/openrc/x": ""}, "host.init", "openrc", id="openrc"),
+        pytest.param({"/run/systemd/system/x": ""}, "host.init", "systemd", id="systemd"),
+        pytest.param({"/etc/inittab": ""}, "host.init", "sysvinit", id="sysvinit"),
+        pytest.param({"/proc/1/comm": "runit\n"}, "host.init", "runit", id="runit"),
+        pytest.param({"/proc/1/comm": "tini\n"}, "host.init", "other", id="other-init"),
+        pytest.param({"/sys/fs/cgroup/cgroup.controllers": ""}, "host.cgroup", "v2", id="v2"),
+        pytest.param({"/sys/fs/cgroup/memory/cgroup.procs": ""}, "host.cgroup", "v1", id="v1"),
+        pytest.param(
+            {
+                "/sys/fs/cgroup/memory/cgroup.procs": "",
+                "/sys/fs/cgroup/unified/cgroup.controllers": "",
+            },
+            "host.cgroup",
+            "hybrid",
+            id="hybrid",
+        ),
+        pytest.param({}, "host.cgroup", "none", id="no-cgroup"),
+        pytest.param(
+            {"/sys/kernel/security/lsm": "lockdown,apparmor"},
+            "host.lsm",
+            "lockdown,apparmor",
+            id="lsm",
+        ),
+        pytest.param(
+            {"/sys/module/apparmor/parameters/enabled": "Y\n"},
+            "host.lsm",
+            "apparmor",
+            id="apparmor",
+        ),
+        pytest.param(
+            {"/sys/class/misc/hw_random/rng_current": "tpm-rng-0\n"},
+            "entropy.hwrng",
+            "tpm-rng-0",
+            id="hwrng",
+        ),
+        pytest.param({}, "entropy.rdrand", "yes", id="rdrand"),
+        pytest.param({"/proc/cpuinfo": "flags\t: fpu\n"}, "entropy.rdrand", "no", id="no-rdrand"),
+        pytest.param(
+            {"/proc/self/mounts": "x / rootfs rw\ny / btrfs rw\n"}, "dataroot.fs", "btrfs", id="fs"
+        ),
+        pytest.param(
+            {"/proc/self/mounts": "y / ext4 rw\n"}, "dataroot.dtype", "yes", id="d-type-of-ext4"
+        ),
+        pytest.param(
+            {"/proc/self/mounts": "y / nfs rw\n"}, "dataroot.dtype", "unknown", id="d-type-of-nfs"
+        ),
+        pytest.param(
+            {"/var/lib/docker/overlay2/l/x": "", "/var/lib/docker/vfs/.y": ""},
+            "dataroot.drivers",
+            "overlay2 vfs",
+            id="drivers",
+        ),
+        pytest.param(
+            {JSON: '{"data-root" : "/srv/d"}'},
+            "dataroot.path",
+            "/srv/d",
+            id="data-root-of-the-file",
+        ),
+        pytest.param(
+            {JSON: '{"hosts": ["unix:///x.sock"]}'},
+            "engine.socket",
+            "/x.sock",
+            id="socket-of-the-file",
+        ),
+        pytest.param({"/etc/kubernetes/kubelet.conf": ""}, "kubelet", "yes", id="kubelet"),
+        pytest.param(
+            {"/etc/default/docker": 'DOCKER_OPTS="-D --config-file /srv/d.json"\n'},
+            "file.daemon.path",
+            "/srv/d.json",
+            id="config-file-of-the-options",
+        ),
+    ],
+)
+def test_facts_of_a_host(world: World, make: dict[str, str], name: str, text: str) -> None:
+    for path, content in make.items():
+        world.write(path, content)
+    assert world.probe("dash")[name].text == text
+
+
+@pytest.mark.parametrize(
+    ("hardware", "virt"),
+    [
+        pytest.param({}, "none", id="none"),
+        pytest.param({"/proc/version": "Linux 5.15-microsoft-standard-WSL2\n"}, "wsl", id="wsl"),
+        pytest.param({"/sys/class/dmi/id/sys_vendor": "QEMU\n"}, "kvm", id="kvm"),
+        pytest.param(
+            {"/sys/class/dmi/id/sys_vendor": "Microsoft Corporation\n"}, "microsoft", id="hyper-v"
+        ),
+        pytest.param({"/sys/hypervisor/type": "xen\n"}, "xen", id="xen"),
+        pytest.param({"/.dockerenv": ""}, "docker", id="docker"),
+        pytest.param({"/proc/1/environ": "a=b\0container=lxc\0"}, "lxc", id="lxc"),
+        pytest.param(
+            {"/proc/cpuinfo": "flags : fpu hypervisor rdrand\n"}, "vm-other", id="unknown-vm"
+        ),
+    ],
+)
+def test_virtualization_without_systemd(world: World, hardware: dict[str, str], virt: str) -> None:
+    world.program("systemd-detect-virt", "exit 127")
+    for path, content in hardware.items():
+        world.write(path, content)
+    text = world.text().replace("[ -e /.dockerenv ]", f"[ -e {world.root}/.dockerenv ]")
+    found = judged(run(SHELLS["dash"], text, environment={"OAKUM_PROBE_PATH": world.path()}))
+    assert found["host.virt"].text == virt
+
+
+@pytest.mark.parametrize(
+    ("manager", "path", "answer", "package", "origin"),
+    [
+        pytest.param(
+            "dpkg-query",
+            "/usr/bin/dockerd",
+            "echo 'ii |docker-ce 5:26.1.4-1'; echo 'un |docker.io '; echo 'rc |moby-engine 1'",
+            "docker-ce 5:26.1.4-1",
+            "docker-ce",
+            id="docker-ce",
+        ),
+        pytest.param(
+            "dpkg-query",
+            "/usr/bin/dockerd",
+            "echo 'ii |docker.io 20.10'",
+            "docker.io 20.10",
+            "distro",
+            id="debian",
+        ),
+        pytest.param("dpkg-query", "/usr/bin/dockerd", "exit 1", "none", "static", id="static"),
+        pytest.param(
+            "dpkg-query",
+            "/usr/local/bin/dockerd",
+            "echo 'ii |docker.io 1'",
+            "none",
+            "static",
+            id="local",
+        ),
+        pytest.param(
+            "rpm",
+            "/usr/bin/dockerd",
+            "echo 'moby-engine 24.0-1'",
+            "moby-engine 24.0-1",
+            "distro",
+            id="fedora",
+        ),
+        pytest.param(
+            "rpm",
+            "/usr/bin/dockerd",
+            "echo 'file is not owned'; exit 1",
+            "none",
+            "static",
+            id="rpm-static",
+        ),
+        pytest.param(
+            "apk",
+            "/usr/bin/dockerd",
+            'echo "$3 is owned by docker-engine-26.1.5-r0"',
+            "docker-engine 26.1.5-r0",
+            "distro",
+            id="alpine",
+        ),
+        pytest.param(
+            "pacman",
+            "/usr/bin/dockerd",
+            'echo "$2 is owned by docker 1:26.1.4-1"',
+            "docker 1:26.1.4-1",
+            "distro",
+            id="arch",
+        ),
+    ],
+)
+def test_packages(
+    world: World, manager: str, path: str, answer: str, package: str, origin: str
+) -> None:
+    """The engine runs from PATH, though it is not on this machine: only its answer counts."""
+    families = {"dpkg-query": "apt-get", "rpm": "dnf", "apk": "apk", "pacman": "pacman"}
+    world.program(families[manager], answer)
+    world.program(manager, answer)
+    text = (
+        world.text().replace('"$(command -v dockerd)"', path).replace('[ ! -x "$path" ]', "false")
+    )
+    environment = {"OAKUM_PROBE_PATH": world.path()}
+    found = judged(run(SHELLS["dash"], text, environment=environment))
+    assert (found["engine.package"].text, found["engine.origin"].text) == (package, origin)
