@@ -13,6 +13,7 @@ from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.operations import apt, server, systemd
 
+from oakum.engine.document import loads, merge
 from oakum.model import Change, Disruption, Kind, Plan
 from oakum.probe import script
 
@@ -66,6 +67,11 @@ def transaction_command(plan: Plan, transaction_id: str, containers: int) -> str
     calls = [
         ("begin", transaction_id),
         *(_file_call(change) for change in files),
+        *(
+            _bridge_call(change)
+            for change in files
+            if first == "yes" and change.disruption > Disruption.NONE
+        ),
         ("service", action, first, stay),
         ("finish",),
     ]
@@ -86,6 +92,12 @@ def service_action(plan: Plan, containers: int) -> tuple[str, str]:
     turning_on = any("live-restore" in change.controls for change in plan.changes)
     stay = plan.disruption is Disruption.RESTART
     return "restart", "yes" if turning_on and stay and containers else "no"
+
+
+def _bridge_call(change: Change) -> tuple[str, ...]:
+    """daemon.json as it was, with live-restore on: what a rollback starts dockerd under first."""
+    former = loads(change.before or b"", empty_ok=True)
+    return "bridge", change.path, merge(former, {"live-restore": True}).decode()
 
 
 def _file_call(change: Change) -> tuple[str, ...]:

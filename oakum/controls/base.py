@@ -276,13 +276,18 @@ def _ulimit_flag(text: str) -> tuple[str, Json]:
     return name, {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
 
 
+CLOCK_SLACK: Final = 2
+"""Seconds by which a process may look older than it is: /proc tells its start in ticks since a boot
+time that is itself cut to a second. A file written just before a restart is not later than it."""
+
+
 def changed_since_start(facts: HostFacts) -> bool:
     """Whether daemon.json changed after dockerd started, with no logged reload to tell what of it
     dockerd took."""
     dockerd = facts.dockerd.value
     if dockerd is None or (isinstance(facts.reloaded, Read) and facts.reloaded.value is not None):
         return False
-    return bool(facts.daemon_file.value.mtime > dockerd.started)
+    return bool(facts.daemon_file.value.mtime > dockerd.started + CLOCK_SLACK)
 
 
 def daemon_file_guards(facts: HostFacts) -> Iterator[str]:

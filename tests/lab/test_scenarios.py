@@ -146,7 +146,8 @@ def test_userns_is_held_where_images_would_vanish(busy_host: LabHost, operator: 
 
 
 def test_strict_on_a_fresh_host_remaps_root(docker_host: LabHost, operator: Team) -> None:
-    docker_host.write("/etc/subuid", "someone:100000:65536\n")
+    for table in ("/etc/subuid", "/etc/subgid"):
+        docker_host.write(table, "someone:100000:65536\n")
     me = operator(docker_host, oakum_profile="strict")
     done = me.apply()
     assert done.code == 0, done.out + done.err
@@ -169,7 +170,7 @@ def test_limits_above_what_the_host_grants_are_held(docker_host: LabHost, operat
 
 
 def test_written_but_not_active_is_made_active(docker_host: LabHost, operator: Team) -> None:
-    time.sleep(1.1)  # so that the file is later than dockerd's start, to the second
+    time.sleep(3.1)  # a file counts as later than dockerd's start from two seconds on
     docker_host.write(DAEMON_JSON, '{"userland-proxy": false, "live-restore": true}')
     me = operator(docker_host, oakum_only=["userland-proxy", "live-restore"])
     plan = me.plan()
@@ -181,15 +182,15 @@ def test_written_but_not_active_is_made_active(docker_host: LabHost, operator: T
     assert docker_host.docker("info", "--format={{.LiveRestoreEnabled}}") == "true"
 
 
-def test_reload_alone_where_that_is_enough(busy_host: LabHost, operator: Team) -> None:
+def test_reload_alone_where_that_is_enough(docker_host: LabHost, operator: Team) -> None:
     """And the settings that a reload does not touch are still known to be active afterwards."""
-    me = operator(busy_host)
-    assert me.apply("--skip", "live-restore", "--only", "userland-proxy").code == 0
-    started = busy_host.run("systemctl show -p MainPID docker").stdout
-    time.sleep(1.1)
+    me = operator(docker_host)
+    assert me.apply("--only", "userland-proxy").host()["outcome"] == "applied"
+    started = docker_host.run("systemctl show -p MainPID docker").stdout
+    time.sleep(3.1)
     done = me.apply("--only", "live-restore")
     assert done.host()["disruption"] == "reload"
-    assert busy_host.run("systemctl show -p MainPID docker").stdout == started
+    assert docker_host.run("systemctl show -p MainPID docker").stdout == started
     assert me.plan("--only", "live-restore,userland-proxy").code == 0
 
 
@@ -238,19 +239,14 @@ def test_plain_user_learns_what_it_may_not_read(docker_host: LabHost, operator: 
 
 
 def test_haveged_where_the_pool_can_starve(bare_host: LabHost, operator: Team) -> None:
-    """The kernel, the hypervisor and the processor are pretended; apt and haveged are real."""
-    for name, answer in {"uname": "4.19.0-27-amd64", "systemd-detect-virt": "kvm"}.items():
-        real = bare_host.run(f"command -v {name}").stdout.strip()
-        asked = '[ "$*" = -r ]' if name == "uname" else "true"
-        bare_host.run(f"mv {real} {real}.real")
-        bare_host.write(
-            real,
-            f'#!/bin/sh\nif {asked}; then echo {answer}; else exec {real}.real "$@"; fi\n',
-            0o755,
-        )
-    bare_host.run(
-        "grep -v rdrand /proc/cpuinfo >/run/cpuinfo; mount --bind /run/cpuinfo /proc/cpuinfo"
-    )
+    """Kernel, hypervisor, processor and generator are pretended; apt and haveged are real."""
+    bare_host.write("/run/osrelease", "4.19.0-27-amd64\n")
+    bare_host.run("mount --bind /run/osrelease /proc/sys/kernel/osrelease")
+    bare_host.write("/usr/bin/systemd-detect-virt", "#!/bin/sh\necho kvm\n", 0o755)
+    bare_host.run("sed s/rdrand//g /proc/cpuinfo >/run/cpuinfo; echo none >/run/rng_current")
+    bare_host.run("mount --bind /run/cpuinfo /proc/cpuinfo")
+    generator = "/sys/class/misc/hw_random/rng_current"
+    bare_host.run(f"test ! -e {generator} || mount --bind /run/rng_current {generator}")
     me = operator(bare_host)
     assert me.plan("--only", "entropy").finding("entropy")["status"] == "drift"
     done = me.apply("--only", "entropy")
@@ -368,7 +364,7 @@ def test_dockerd_that_does_not_start_gets_its_file_back(busy_host: LabHost, oper
     busy_host.wait_docker()
     assert busy_host.running() == pids
     leftovers = busy_host.run("ls -A /etc/docker; ls /var/lib/oakum").stdout.split()
-    assert leftovers == ["daemon.json", "txn"]
+    assert leftovers == ["daemon.json", "key.json", "txn"]
 
 
 def test_one_bad_host_does_not_touch_another(lab: Lab, operator: Team) -> None:
