@@ -62,15 +62,15 @@ def build(
     judged = [judge(control, facts, policy, today) for control in wanted]
     verdicts = _within(policy.max_disruption, judged, facts)
     findings = tuple(verdict.finding for verdict in verdicts)
-    if facts.engine == Read(None):
-        return Plan(findings, deferred=_before_first_start(facts, policy, wanted, today))
     drifting = [verdict for verdict in verdicts if verdict.drifts]
     changes = tuple(_changes(drifting, facts))
     costs = [change.disruption for change in changes]
     disruption = max(costs, key=lambda cost: cost.rank, default=Disruption.NONE)
+    bare = facts.engine == Read(None)
     return Plan(
         findings,
         changes,
+        _before_first_start(facts, policy, wanted, today) if bare else (),
         disruption=disruption,
         impact=tuple(_impact(drifting, facts, disruption)),
         notes=tuple(_notes(drifting, facts, disruption)),
@@ -167,7 +167,7 @@ def reload_is_logged(facts: HostFacts) -> bool:
     """Whether the next probe could tell what a reload did: dockerd logs it, at level info, and the
     journal keeps it. Without that only a restart can be verified."""
     level = in_force(facts, "log-level") or "info"
-    return facts.init.value == "systemd" and level in ("info", "debug", "trace")
+    return facts.init == Read("systemd") and level in ("info", "debug", "trace")
 
 
 def reload_hurts(facts: HostFacts) -> str | None:
@@ -177,7 +177,7 @@ def reload_hurts(facts: HostFacts) -> str | None:
         "authorization-plugins" not in settings
     ):
         return "a reload would switch off authorization, which only its flag sets"
-    if settings.get("userland-proxy") is True and not in_force(facts, "userland-proxy-path"):
+    if settings.get("userland-proxy") is True and not settings.get("userland-proxy-path"):
         return refusal("userland-proxy", True, facts.version)
     return None
 

@@ -4,12 +4,13 @@ A control says what should be so; verdict, merge, diff, plan, report row and doc
 from it once for all. The guards of daemon.json as a resource live here, on its setting.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from oakum.engine.catalogue import Option, flag_for, ignored, options, refusal
-from oakum.facts import Engine, HostFacts, Read
+from oakum.facts import CannotTell, Engine, HostFacts, Read
 from oakum.model import Impact, Json, Severity
 from oakum.policy import Policy
 
@@ -271,8 +272,10 @@ def _from_flag(option: Option, values: tuple[str, ...]) -> Json:
 
 
 def _ulimit_flag(text: str) -> tuple[str, Json]:
-    name, _, limits = text.partition("=")
-    soft, _, hard = limits.partition(":")
+    found = re.fullmatch(r"(\w+)=(-?\d{1,19})(?::(-?\d{1,19}))?", text)
+    if not found:
+        raise CannotTell(f"--default-ulimit {text[:40]} is no limit that dockerd takes")
+    name, soft, hard = found.groups()
     return name, {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
 
 

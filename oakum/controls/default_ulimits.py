@@ -18,7 +18,9 @@ def canonical(value: Json) -> Json:
 
 
 def _limit(limit: Any) -> Json:
-    fields = {str(key).title(): found for key, found in dict(limit or {}).items()}
+    if not isinstance(limit, Mapping):
+        return limit
+    fields = {str(key).title(): found for key, found in limit.items()}
     return {
         "Name": fields.get("Name", ""),
         "Hard": fields.get("Hard", 0),

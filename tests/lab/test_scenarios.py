@@ -240,8 +240,9 @@ def test_plain_user_learns_what_it_may_not_read(docker_host: LabHost, operator: 
 
 def test_haveged_where_the_pool_can_starve(bare_host: LabHost, operator: Team) -> None:
     """Kernel, hypervisor, processor and generator are pretended; apt and haveged are real."""
-    bare_host.write("/run/osrelease", "4.19.0-27-amd64\n")
-    bare_host.run("mount --bind /run/osrelease /proc/sys/kernel/osrelease")
+    bare_host.run("mv /usr/bin/uname /usr/bin/uname.real")
+    old = 'uname.real "$@" | sed "s/$(uname.real -r)/4.19.0-27-amd64/"'
+    bare_host.write("/usr/bin/uname", f"#!/bin/sh\n{old}\n", 0o755)
     bare_host.write("/usr/bin/systemd-detect-virt", "#!/bin/sh\necho kvm\n", 0o755)
     bare_host.run("sed s/rdrand//g /proc/cpuinfo >/run/cpuinfo; echo none >/run/rng_current")
     bare_host.run("mount --bind /run/cpuinfo /proc/cpuinfo")
