@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from oakum.engine.catalogue import Option, flag_for, ignored, options, refusal
+from oakum.engine.document import same
 from oakum.facts import CannotTell, Engine, HostFacts, Read
 from oakum.model import Impact, Json, Severity
 from oakum.policy import Policy
@@ -158,13 +159,14 @@ class DaemonKey:
         if option_why := _too_old(self.key, facts):
             raise NotApplicable(option_why)
         lasting = self.normal(at_next_start(facts, self.key))
+        written = same(lasting, desired)
         if facts.dockerd.value is None:
-            return State(lasting, None if lasting == desired else "")
+            return State(lasting, None if written else "")
         actual = self._actual(facts)
         keeps = self.absent_keeps and not _set(facts, self.key)
-        if actual != desired:
-            return State(actual, "written, not active" if lasting == desired and not keeps else "")
-        if lasting != desired and not keeps:
+        if not same(actual, desired):
+            return State(actual, "written, not active" if written and not keeps else "")
+        if not written and not keeps:
             return State(actual, f"active, not written: the next start of Docker {version} ends it")
         if self.live is None and changed_since_start(facts) and _set(facts, self.key):
             return State(actual, "written, not active: daemon.json changed after dockerd started")
@@ -194,7 +196,7 @@ class DaemonKey:
         settings = facts.document.value.settings
         if value is ABSENT:
             return (KeyEdit(self.key, ABSENT),) if self.key in settings else ()
-        if self.key in settings and self.normal(settings[self.key]) == desired:
+        if self.key in settings and same(self.normal(settings[self.key]), desired):
             return ()
         if self.absent_keeps and self.key not in settings and self.at_rest(facts, desired):
             return ()
@@ -202,7 +204,7 @@ class DaemonKey:
 
     def at_rest(self, facts: HostFacts, desired: Json) -> bool:
         """Whether what is desired is in effect without the key."""
-        return facts.dockerd.value is not None and self._actual(facts) == desired
+        return facts.dockerd.value is not None and same(self._actual(facts), desired)
 
 
 def require_engine(facts: HostFacts) -> Engine:
