@@ -63,6 +63,7 @@ INFO = {
     "DockerRootDir": "/var/lib/docker",
     "HttpProxy": "http://me:hunter2@proxy:3128",
     "SecurityOptions": ["name=seccomp,profile=default"],
+    "Containerd": {"Namespaces": {"Containers": "moby", "Plugins": "plugins.moby"}},
 }
 ID = "0123456789abcdef" * 4
 

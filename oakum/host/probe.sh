@@ -712,9 +712,9 @@ read_info() {
     esac
     rows=$(printf '%s\n' "$answer" | sed -n '
         h
-        s/.*"Containers":\([0-9]*\).*/containers \1/p
+        s/.*"Containers":\([0-9][0-9]*\).*/containers \1/p
         g
-        s/.*"Images":\([0-9]*\).*/images \1/p
+        s/.*"Images":\([0-9][0-9]*\).*/images \1/p
         g
         s/.*"DockerRootDir":"\([^"\\]*\)".*/root \1/p
         g
@@ -952,10 +952,8 @@ say_existing_file() {
         if [ ${#hex} = $((2 * $4)) ]; then
             room=$((room - ${#hex}))
             printf '@%s %s\n' "$file.bytes" "$hex"
-        elif has od && has tr; then
-            reason "$target changed while it was read" "$file.bytes"
         else
-            reason "od or tr is missing" "$file.bytes"
+            reason "$target changed while it was read, or od is missing" "$file.bytes"
         fi
     fi
 }
@@ -987,13 +985,21 @@ say_writable() {
     value "$file.writable" "${no:+no: }${no:-yes}"
 }
 
-# The configuration that dockerd logged when it last took it anew. Where the file did not change
-# since the start, there is no need to search the journal.
+# The start is known within two seconds; there the pidfile tells, which is written right after
+# daemon.json is read.
+changed_since_start() {
+    [ "$config_changed" -ge "$dockerd_started" ] || return
+    [ "$config_changed" -le $((dockerd_started + 1)) ] || return 0
+    flag --pidfile -p
+    [ -n "$(find -H "$config" -newer "${found:-/var/run/docker.pid}")" ]
+}
+
+# The configuration that dockerd logged when it last took it anew.
 say_reloaded() {
     why=
     if [ -z "$dockerd_started" ]; then
         why=${unseen:-dockerd is not running}
-    elif [ $((config_changed + 1)) -lt "$dockerd_started" ]; then
+    elif ! changed_since_start; then
         block dockerd.reloaded ""
         return
     elif [ "$uid" != 0 ]; then
