@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from .desk import ROOT, Operator
 from .guest import BUSY_DAEMON_JSON, DAEMON_JSON
 from .hosts import Lab, LabHost
-from .desk import ROOT, Operator
 
 Team = Callable[..., Operator]
 

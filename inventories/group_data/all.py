@@ -1,0 +1,2 @@
+oakum_profile = "baseline"
+oakum_max_disruption = "restart"

@@ -1,0 +1,1 @@
+oakum_skip = ["userland-proxy"]

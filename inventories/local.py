@@ -1,0 +1,3 @@
+"""This very machine, without SSH: oakum plan inventories/local.py"""
+
+local = ["@local"]
