@@ -34,7 +34,7 @@ def test_generated_pages_are_current(page: str) -> None:
 
 def commands(tool: str) -> list[list[str]]:
     """The command lines of README's blocks that start with ``tool``."""
-    blocks = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
     lines = [line.strip() for block in blocks for line in block.splitlines()]
     return [shlex.split(line, comments=True) for line in lines if line.startswith(f"{tool} ")]
 
