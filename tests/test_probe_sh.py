@@ -25,6 +25,7 @@ from oakum.facts import BEGIN, END, Raw, readings
 
 FILE = Path(__file__).parent.parent / "oakum" / "host" / "probe.sh"
 SCRIPT = FILE.read_text("utf-8")
+RECORDED = Path(__file__).parent / "probes"
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 AVAILABLE = [name for name in SHELLS if name != "busybox" or shutil.which(name)]
 WORDS = """
@@ -261,6 +262,14 @@ def test_redirections() -> None:
     assert set(targets) == {"/dev/null", "&1", "&3", "&-"}
     assert "<<" not in code
     assert not re.search(r"\b(tee|mktemp|touch|mkdir|cp|mv|rm|ln|chmod|awk)\b", code)
+
+
+@pytest.mark.parametrize("file", sorted(RECORDED.glob("*.txt")), ids=lambda file: file.stem)
+def test_recorded(file: Path) -> None:
+    """What was recorded is what the script of today would print, as far as its form goes."""
+    out = file.read_text("utf-8")
+    assert judged(out)["host.name"].text == "recorded"
+    assert "hunter2" not in out  # the secret of one recorded container
 
 
 # In make-believe hosts -----------------------------------------------------------------------
