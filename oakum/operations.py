@@ -27,7 +27,7 @@ Commands = Generator[PyinfraCommand, None, None]
 def refuse(reason: str | None) -> Commands:
     """Fail this host, and only this one, with a reason; None does nothing."""
     if reason is not None:
-        yield StringCommand(f"echo {shlex.quote(reason)} >&2; exit 1")
+        yield StringCommand(_failing(reason))
 
 
 @operation()
@@ -63,6 +63,8 @@ def transaction_command(plan: Plan, transaction_id: str, containers: int) -> str
     action, first = service_action(plan, containers)
     if not files and action == "none":
         return None
+    if odd := [change.path for change in files if not _is_text(change.after)]:
+        return _failing(f"cannot be sent in a command, for it is no text: {', '.join(odd)}")
     stay = "may-stop" if plan.disruption >= Disruption.OUTAGE else "stay"
     calls = [
         ("begin", transaction_id),
@@ -79,8 +81,21 @@ def transaction_command(plan: Plan, transaction_id: str, containers: int) -> str
     # pyinfra quotes the text once more, and every single quote then takes four bytes.
     if len(text.encode()) + 4 * text.count("'") > MOST_COMMAND:
         names = ", ".join(change.path for change in files)
-        return f"echo {shlex.quote(f'too much to send in one command: {names}')} >&2; exit 1"
+        return _failing(f"too much to send in one command: {names}")
     return text
+
+
+def _is_text(content: bytes) -> bool:
+    """Whether a command line can carry it: UTF-8, and no NUL."""
+    try:
+        return "\0" not in content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+
+
+def _failing(reason: str) -> str:
+    """A command that does nothing but fail with a reason."""
+    return f"echo {shlex.quote(reason)} >&2; exit 1"
 
 
 def service_action(plan: Plan, containers: int) -> tuple[str, str]:
