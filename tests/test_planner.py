@@ -633,6 +633,13 @@ def test_a_file_that_an_engine_may_refuse_is_not_added_to(host, policy, config):
     assert plan(host(engine=None, config=config), policy()).deferred == ()
 
 
+def test_a_package_is_wanted_with_or_without_an_engine(host, policy):
+    starved = host(engine=None, kernel=Version("4.19"), virt="kvm", rdrand=False)
+    found = plan(starved, policy())
+    assert [(change.kind, change.path) for change in found.changes] == [(Kind.PACKAGE, "haveged")]
+    assert [change.kind for change in found.deferred] == [Kind.FILE]
+
+
 def test_deferred_user_namespaces_bring_their_ranges(host, policy):
     found = plan(host(engine=None), policy("strict"))
     assert {change.path for change in found.deferred} == {

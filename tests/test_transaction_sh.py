@@ -714,6 +714,51 @@ def test_no_restart_when_the_swap_itself_fails(dash):
     assert dash.untouched
 
 
+BRIDGE = '{"icc": true, "live-restore": true}'
+
+
+def test_rolls_back_over_a_bridge(sandbox):
+    """dockerd comes up once more with live-restore on, and takes the former file by a reload: a
+    start under that file would stop the containers."""
+    sandbox.dockerd(on_reload='echo true >"$WORLD/live-restore"')
+    config = quote(str(sandbox.config))
+    sandbox.when_restarted(
+        f'cat {config} >>"$WORLD/starts"; echo >>"$WORLD/starts"; '
+        f'if grep -q live {config}; then rm -f "$WORLD/dead"; else : >"$WORLD/dead"; fi'
+    )
+    run = sandbox.run(sandbox.file(), ("bridge", str(sandbox.config), BRIDGE), LIVE_FIRST)
+
+    assert (run.code, run.verdict) == (2, f"verdict rolled-back {ID}")
+    assert run.steps[-4:] == ["settle", "undo", "bridge", "rolled-back"]
+    starts = (sandbox.world / "starts").read_text().split("\n")
+    assert [line for line in starts if line] == ['{"icc": false}', BRIDGE]
+    assert sandbox.hangups(2) == 2
+    assert sandbox.untouched
+
+
+def test_a_bridge_that_does_not_hold(dash):
+    """Then the former file is started under all the same."""
+    dash.dockerd(on_reload='echo true >"$WORLD/live-restore"')
+    config = quote(str(dash.config))
+    dash.when_restarted(
+        f'if [ "$(cat {config})" = \'{{"icc": true}}\' ]; then rm -f "$WORLD/dead"; '
+        'else : >"$WORLD/dead"; fi'
+    )
+    run = dash.run(dash.file(), ("bridge", str(dash.config), BRIDGE), LIVE_FIRST)
+
+    assert (run.code, run.verdict) == (2, f"verdict rolled-back {ID}")
+    assert len(dash.calls("systemctl restart")) == 3
+    assert dash.untouched
+
+
+def test_no_bridge_for_a_dockerd_that_was_not_restarted(dash):
+    run = dash.run(dash.file(), ("bridge", str(dash.config), BRIDGE), LIVE_FIRST)
+
+    assert (run.code, run.verdict) == (2, f"verdict rolled-back {ID}")
+    assert dash.calls("systemctl restart") == []
+    assert dash.untouched
+
+
 def test_says_when_dockerd_is_not_well_after_all(dash):
     dash.when_restarted(': >"$WORLD/dead"')
     run = dash.run(dash.file(), RESTART)
