@@ -9,7 +9,7 @@ import datetime
 import difflib
 import enum
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -201,7 +201,7 @@ def resolve(layers: Sequence[Layer], controls: Collection[str]) -> Policy:
             merged[key.removeprefix(PREFIX)] = value
             source[key.removeprefix(PREFIX)] = layer.source
     name = merged.get("profile", "baseline")
-    if name not in profiles():
+    if not isinstance(name, str) or name not in profiles():
         said = f"oakum_profile: {name!r} is no profile ({source['profile']})"
         raise PolicyError([*problems, said + nearest(str(name), profiles())])
     if problems:
@@ -261,6 +261,8 @@ def _unique(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node)
+        if not isinstance(key, Hashable):
+            raise yaml.MarkedYAMLError(problem="unhashable key", problem_mark=key_node.start_mark)
         if key in seen:
             raise yaml.MarkedYAMLError(
                 problem=f"{key} is written twice", problem_mark=key_node.start_mark
@@ -281,8 +283,10 @@ def load(path: Path) -> Layer:
     try:
         # _NoDuplicates is a SafeLoader: no tag of the file makes an object.
         data = yaml.load(path.read_text("utf-8"), Loader=_NoDuplicates)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, no such day
         raise PolicyError([f"{path}: {' '.join(str(error).split())}"]) from None
+    except RecursionError:
+        raise PolicyError([f"{path}: nested too deeply"]) from None
     if data is None:
         data = {}
     if not isinstance(data, dict):
