@@ -1,0 +1,477 @@
+"""What an operator may say, who wins, and how a slip is told before any host is contacted."""
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from oakum.controls import controls
+from oakum.model import Disruption
+from oakum.policy import (
+    Layer,
+    Mode,
+    Policy,
+    PolicyError,
+    SeccompProfile,
+    StorageDriver,
+    Ulimit,
+    Waiver,
+    from_inventory,
+    load,
+    nearest,
+    policy_schema,
+    profiles,
+    resolve,
+)
+
+CONTROLS = ("seccomp", "userland-proxy", "live-restore")
+WAIVER = {"control": "seccomp", "reason": "old", "owner": "ops", "until": datetime.date(2026, 1, 1)}
+
+
+def policy(*layers: dict[str, Any]) -> Policy:
+    """The policy of some layers, lowest first; they are called layer 1, layer 2 …"""
+    named = [Layer(f"layer {n}", data) for n, data in enumerate(layers, 1)]
+    return resolve(named, CONTROLS)
+
+
+def problems(*layers: dict[str, Any]) -> tuple[str, ...]:
+    with pytest.raises(PolicyError) as error:
+        policy(*layers)
+    assert str(error.value) == "\n".join(error.value.problems)
+    return error.value.problems
+
+
+# Who wins ----------------------------------------------------------------------------------------
+
+
+def test_nothing_said_is_the_baseline():
+    found = policy()
+    assert (found.profile, found.max_disruption) == ("baseline", Disruption.RESTART)
+    assert (found.storage_driver, found.userns_remap) == (StorageDriver.AUTO, Mode.OFF)
+    assert found.seccomp is SeccompProfile.BUILTIN
+    assert found.default_ulimits == {
+        "nofile": Ulimit(soft=65536, hard=65536),
+        "core": Ulimit(soft=0, hard=0),
+    }
+    assert (found.only, found.skip, found.waivers) == ((), (), ())
+
+
+def test_strict_extends_the_baseline():
+    base, strict = profiles()["baseline"], profiles()["strict"]
+    assert {key for key in base if strict[key] != base[key]} == {
+        "title",
+        "userns_remap",
+        "seccomp",
+    }
+    assert "extends" not in strict
+    found = policy({"oakum_profile": "strict"})
+    assert (found.userns_remap, found.seccomp) == (Mode.ENFORCE, SeccompProfile.TIGHT)
+    assert found.default_ulimits == policy().default_ulimits
+
+
+@pytest.mark.parametrize("name", list(profiles()))
+def test_every_profile_is_whole(name):
+    """Complete by itself, and says what it is for."""
+    assert policy({"oakum_profile": name}).profile == name
+    assert profiles()[name]["title"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        pytest.param([{}], Disruption.RESTART, id="profile"),
+        pytest.param([{"oakum_max_disruption": "none"}], Disruption.NONE, id="over-the-profile"),
+        pytest.param(
+            [{"oakum_max_disruption": "none"}, {"oakum_max_disruption": "reload"}],
+            Disruption.RELOAD,
+            id="the-later-layer",
+        ),
+        pytest.param(
+            [{"oakum_max_disruption": "reload"}, {"oakum_profile": "strict"}],
+            Disruption.RELOAD,
+            id="a-later-profile-is-still-below",
+        ),
+        pytest.param(
+            [{"oakum_max_disruption": "reload"}, {"oakum_seccomp": "tight"}],
+            Disruption.RELOAD,
+            id="another-key",
+        ),
+    ],
+)
+def test_precedence(layers, expected):
+    assert policy(*layers).max_disruption is expected
+
+
+def test_a_key_is_replaced_whole():
+    found = policy(
+        {"oakum_default_ulimits": {"nofile": {"soft": 1, "hard": 2}}},
+        {"oakum_default_ulimits": {"core": {"soft": 0, "hard": 0}}},
+    )
+    assert list(found.default_ulimits) == ["core"]
+
+
+def test_the_last_profile_counts():
+    assert policy({"oakum_profile": "strict"}, {"oakum_profile": "baseline"}).profile == "baseline"
+
+
+# Values ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        pytest.param("userns_remap", "enforce", Mode.ENFORCE, id="word"),
+        pytest.param("userns_remap", "audit", Mode.AUDIT, id="audit"),
+        pytest.param("userns_remap", False, Mode.OFF, id="off-as-yaml-reads-it"),
+        pytest.param("userns_remap", Mode.OFF, Mode.OFF, id="the-word-itself"),
+        pytest.param("max_disruption", "outage", Disruption.OUTAGE, id="disruption"),
+        pytest.param("storage_driver", "fuse-overlayfs", StorageDriver.FUSE_OVERLAYFS, id="driver"),
+        pytest.param("seccomp", "tight", SeccompProfile.TIGHT, id="seccomp"),
+        pytest.param("only", ["seccomp"], ("seccomp",), id="list"),
+        pytest.param("skip", ("seccomp",), ("seccomp",), id="tuple"),
+        pytest.param("waivers", [WAIVER], (Waiver(**WAIVER),), id="waiver"),
+        pytest.param(
+            "waivers",
+            [{**WAIVER, "until": "2026-01-01"}],
+            (Waiver(**WAIVER),),
+            id="waiver-with-the-day-as-text",
+        ),
+        pytest.param(
+            "default_ulimits",
+            {"memlock": {"soft": -1, "hard": -1}},
+            {"memlock": Ulimit(soft=-1, hard=-1)},
+            id="unlimited",
+        ),
+        pytest.param("default_ulimits", {}, {}, id="no-limits"),
+    ],
+)
+def test_value(key, value, expected):
+    assert getattr(policy({f"oakum_{key}": value}), key) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(
+            {"oakum_sekkomp": "tight"},
+            ["oakum_sekkomp: is no setting (layer 1); nearest: oakum_seccomp"],
+            id="misspelt-key",
+        ),
+        pytest.param({"seccomp": "tight"}, ["seccomp: is no setting (layer 1)"], id="no-prefix"),
+        pytest.param({"oakum_": 1}, ["oakum_: is no setting (layer 1)"], id="prefix-alone"),
+        pytest.param(
+            {"oakum_xyzzy": 1, "oakum_plugh": 2},
+            [
+                "oakum_xyzzy: is no setting (layer 1); nearest: oakum_",
+                "oakum_plugh: is no setting (layer 1); nearest: oakum_",
+            ],
+            id="every-one-is-told",
+        ),
+        pytest.param(
+            {"oakum_profile": "strickt"},
+            ["oakum_profile: 'strickt' is no profile (layer 1); nearest: strict"],
+            id="profile",
+        ),
+        pytest.param(
+            {"oakum_profile": ["strict"]},
+            ["oakum_profile: ['strict'] is no profile (layer 1)"],
+            id="profile-a-list",
+        ),
+        pytest.param(
+            {"oakum_profile": None}, ["oakum_profile: None is no profile"], id="profile-null"
+        ),
+        pytest.param(
+            {"oakum_profile": "x", "oakum_y": 1},
+            ["oakum_y: is no setting", "oakum_profile: 'x' is no profile"],
+            id="key-and-profile",
+        ),
+        pytest.param(
+            {"oakum_seccomp": "loose"},
+            ["oakum_seccomp: Input should be 'builtin' or 'tight'; seen: 'loose' (layer 1)"],
+            id="word",
+        ),
+        pytest.param(
+            {"oakum_max_disruption": True},
+            ["oakum_max_disruption: Input should be 'none', 'reload'"],
+            id="yes-is-no-disruption",
+        ),
+        pytest.param(
+            {"oakum_only": "seccomp"},
+            ["oakum_only: Input should be a list; seen: 'seccomp' (layer 1)"],
+            id="word-for-a-list",
+        ),
+        pytest.param(
+            {"oakum_only": [5]},
+            ["oakum_only.0: Input should be a valid string; seen: 5 (layer 1)"],
+            id="number-in-a-list",
+        ),
+        pytest.param(
+            {"oakum_only": ["secomp"]},
+            ["oakum_only: 'secomp' is no control (layer 1); nearest: seccomp"],
+            id="only-unknown-control",
+        ),
+        pytest.param(
+            {"oakum_skip": ["x", "y"]},
+            ["oakum_skip: 'x' is no control (layer 1); known:", "oakum_skip: 'y' is no control"],
+            id="skip-unknown-controls",
+        ),
+        pytest.param(
+            {"oakum_waivers": [{**WAIVER, "control": "proxy"}]},
+            ["oakum_waivers: 'proxy' is no control (layer 1)"],
+            id="waiver-of-no-control",
+        ),
+        pytest.param(
+            {"oakum_waivers": [{"control": "seccomp"}]},
+            [
+                "oakum_waivers.0.reason: Field required",
+                "oakum_waivers.0.owner: Field required",
+                "oakum_waivers.0.until: Field required",
+            ],
+            id="waiver-without-reason-owner-end",
+        ),
+        pytest.param(
+            {"oakum_waivers": [{**WAIVER, "reason": "", "owner": ""}]},
+            ["oakum_waivers.0.reason: String should", "oakum_waivers.0.owner: String should"],
+            id="waiver-with-an-empty-reason",
+        ),
+        pytest.param(
+            {"oakum_waivers": [{**WAIVER, "until": "soon"}]},
+            ["oakum_waivers.0.until: Input should be a valid date"],
+            id="waiver-without-a-day",
+        ),
+        pytest.param(
+            {"oakum_waivers": [{**WAIVER, "who": "me"}]},
+            ["oakum_waivers.0.who: Extra inputs are not permitted; seen: 'me' (layer 1)"],
+            id="waiver-with-a-word-too-many",
+        ),
+        pytest.param(
+            {"oakum_default_ulimits": {"nproc": {"soft": 1, "hard": 1}}},
+            ["default_ulimits: nproc counts over all containers; use a pids limit (layer 1)"],
+            id="nproc",
+        ),
+        pytest.param(
+            {"oakum_default_ulimits": {"nofiles": {"soft": 1, "hard": 1}}},
+            ["default_ulimits: nofiles is no ulimit; nearest: nofile (layer 1)"],
+            id="no-such-ulimit",
+        ),
+        pytest.param(
+            {"oakum_default_ulimits": {"nofile": {"soft": 2, "hard": 1}}},
+            ["oakum_default_ulimits.nofile: soft 2 is above hard 1 (layer 1)"],
+            id="soft-above-hard",
+        ),
+        pytest.param(
+            {"oakum_default_ulimits": {"nofile": {"soft": -1, "hard": 1}}},
+            ["oakum_default_ulimits.nofile: soft -1 is above hard 1 (layer 1)"],
+            id="soft-unlimited",
+        ),
+        pytest.param(
+            {"oakum_default_ulimits": {"nofile": {"soft": -2, "hard": -1}}},
+            ["oakum_default_ulimits.nofile.soft: Input should be greater than or equal to -1"],
+            id="below-unlimited",
+        ),
+        pytest.param(
+            {"oakum_default_ulimits": {"nofile": {"soft": "65536", "hard": True}}},
+            [
+                "oakum_default_ulimits.nofile.soft: Input should be a valid integer; seen: '65536'",
+                "oakum_default_ulimits.nofile.hard: Input should be a valid integer; seen: True",
+            ],
+            id="no-numbers",
+        ),
+        pytest.param(
+            {"oakum_default_ulimits": {"nofile": 65536}},
+            ["oakum_default_ulimits.nofile: Input should be"],
+            id="one-number",
+        ),
+    ],
+)
+def test_a_slip_is_told_with_its_place(data, expected):
+    found = problems(data)
+    assert len(found) == len(expected)
+    assert all(said.startswith(part) for said, part in zip(found, expected, strict=True)), found
+
+
+def test_the_place_is_the_layer_that_said_it():
+    assert problems({"oakum_seccomp": "tight"}, {"oakum_seccomp": "x"})[0].endswith("(layer 2)")
+    assert problems({"oakum_seccomp": "x"}, {"oakum_skip": []})[0].endswith("(layer 1)")
+    assert problems({"oakum_a": 1}, {"oakum_b": 1}) == (
+        *problems({"oakum_a": 1}),
+        problems({}, {"oakum_b": 1})[0],
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        pytest.param("userland_proxy", "; nearest: userland-proxy", id="near"),
+        pytest.param("???", "; known: live-restore, seccomp, userland-proxy", id="none-is-near"),
+    ],
+)
+def test_nearest(word, expected):
+    assert nearest(word, CONTROLS) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        pytest.param({}, {"seccomp", "userland-proxy", "live-restore"}, id="all"),
+        pytest.param({"oakum_only": ["seccomp"]}, {"seccomp"}, id="only"),
+        pytest.param({"oakum_skip": ["seccomp"]}, {"userland-proxy", "live-restore"}, id="skip"),
+        pytest.param(
+            {"oakum_only": ["seccomp", "live-restore"], "oakum_skip": ["seccomp"]},
+            {"live-restore"},
+            id="skip-wins",
+        ),
+    ],
+)
+def test_which_controls_are_wanted(data, wanted):
+    found = policy(data)
+    assert {control for control in CONTROLS if found.wants(control)} == wanted
+
+
+# The file ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    def make(content: str | bytes) -> Path:
+        path = tmp_path / "policy.yml"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return make
+
+
+def test_a_file_as_operators_write_it(write):
+    path = write(
+        """
+        oakum_profile: strict
+        oakum_userns_remap: off
+        oakum_skip: [live-restore]
+        oakum_default_ulimits:
+          nofile: {soft: 1024, hard: 4096}
+        oakum_waivers:
+          - {control: seccomp, reason: legacy, owner: ops, until: 2026-12-31}
+        """
+    )
+    layer = load(path)
+    assert layer.source == f"file {path}"
+    found = resolve([layer], CONTROLS)
+    assert (found.profile, found.userns_remap, found.skip) == (
+        "strict",
+        Mode.OFF,
+        ("live-restore",),
+    )
+    assert found.default_ulimits == {"nofile": Ulimit(soft=1024, hard=4096)}
+    assert found.waivers[0].until == datetime.date(2026, 12, 31)
+
+
+@pytest.mark.parametrize("content", ["", "# nothing yet\n", "---\n", "null"])
+def test_an_empty_file_says_nothing(write, content):
+    assert load(write(content)).data == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param("- oakum_seccomp", "expected oakum_* keys, found a list", id="list"),
+        pytest.param("strict", "expected oakum_* keys, found a str", id="word"),
+        pytest.param("oakum_seccomp: [", "line 1", id="no-yaml"),
+        pytest.param("a: 1\n\tb: 2", "found character '\\t'", id="tab"),
+        pytest.param(
+            "oakum_seccomp: tight\noakum_seccomp: builtin",
+            "oakum_seccomp is written twice",
+            id="key-twice",
+        ),
+        pytest.param(
+            "oakum_default_ulimits:\n  nofile: {soft: 1, soft: 2, hard: 3}",
+            "soft is written twice",
+            id="key-twice-inside",
+        ),
+        pytest.param("? [a, b]\n: 1", "unhashable key", id="list-as-a-key"),
+        pytest.param("a: !!python/object/apply:os.getcwd []", "could not determine", id="tag"),
+        pytest.param("a: &x\n  b: *x", "recursive", id="a-loop"),
+        pytest.param("a: 2026-02-30", "day is out of range for month", id="no-such-day"),
+        pytest.param(b"a: \xff", "utf-8", id="latin-1"),
+        pytest.param("a: " + "[" * 600, "nested too deeply", id="deep"),
+    ],
+)
+def test_a_file_that_cannot_be_used(write, content, said):
+    path = write(content)
+    with pytest.raises(PolicyError) as error:
+        load(path)
+    (problem,) = error.value.problems
+    assert problem.startswith(f"{path}: ")
+    assert said in problem
+    assert "\n" not in problem
+
+
+@pytest.mark.parametrize("name", ["missing.yml", "."])
+def test_a_file_that_cannot_be_read(tmp_path, name):
+    with pytest.raises(PolicyError, match=r"No such file|Is a directory"):
+        load(tmp_path / name)
+
+
+def test_the_inventory_keeps_other_tools_keys():
+    layer = from_inventory({"oakum_seccomp": "tight", "ssh_user": "me", "oakumish": 1}, "host a")
+    assert layer == Layer("host a", {"oakum_seccomp": "tight"})
+
+
+# The schema --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def validator() -> jsonschema.Draft202012Validator:
+    schema = policy_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+GOOD = """
+oakum_profile: strict
+oakum_only: [seccomp]
+oakum_skip: []
+oakum_max_disruption: outage
+oakum_storage_driver: zfs
+oakum_userns_remap: "off"
+oakum_seccomp: builtin
+oakum_default_ulimits: {nofile: {soft: -1, hard: -1}}
+oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
+"""
+
+
+def test_the_schema_takes_what_the_policy_takes(validator):
+    good = yaml.safe_load(GOOD)
+    assert good.keys() == {f"oakum_{key}" for key in Policy.model_fields}, "every key, once"
+    assert list(validator.iter_errors(good)) == []
+    assert policy(good)
+    assert list(validator.iter_errors({})) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param("oakum_sekkomp", "tight", id="unknown-key"),
+        pytest.param("oakum_seccomp", "loose", id="unknown-word"),
+        pytest.param("oakum_max_disruption", 3, id="number-for-a-word"),
+        pytest.param("oakum_only", "seccomp", id="word-for-a-list"),
+        pytest.param("oakum_default_ulimits", {"nofile": {"soft": 1}}, id="no-hard-limit"),
+        pytest.param(
+            "oakum_default_ulimits", {"nofile": {"soft": -2, "hard": 1}}, id="below-unlimited"
+        ),
+        pytest.param("oakum_waivers", [{"control": "seccomp"}], id="waiver-without-a-reason"),
+        pytest.param("oakum_waivers", [{**WAIVER, "until": "x", "who": "y"}], id="word-too-many"),
+    ],
+)
+def test_the_schema_refuses_what_the_policy_refuses(validator, key, value):
+    assert list(validator.iter_errors({key: value}))
+    assert problems({key: value})
+
+
+def test_every_control_may_be_named():
+    """The ids that the command line hands in are those of the registry."""
+    names = [control.id for control in controls()]
+    assert resolve([Layer("test", {"oakum_only": names})], names).only == tuple(names)
