@@ -124,10 +124,9 @@ else
         "$@" &
         child=$!
         (
-            trap 'kill "$nap"; exit' TERM
+            trap '[ "$!" = "$child" ] || kill "$!"; exit' TERM
             sleep "$leash" &
-            nap=$!
-            wait "$nap" && kill -KILL "$child"
+            wait "$!" && kill -KILL "$child"
         ) >/dev/null 2>&1 3>&- &
         dog=$!
         wait "$child" 2>/dev/null # some shells tell of the death
