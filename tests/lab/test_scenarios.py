@@ -11,7 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
+
+from oakum.report.schema import report_schema
 
 from .desk import ROOT, Operator
 from .guest import BUSY_DAEMON_JSON, DAEMON_JSON
@@ -41,6 +44,7 @@ def test_fresh_engine_is_hardened_and_stays_so(docker_host: LabHost, operator: T
     me = operator(docker_host)
     seen = me.plan()
     assert seen.code == 1
+    jsonschema.validate(seen.report, report_schema())
     assert statuses(seen.host()) == {
         "default-ulimits": "drift",
         "entropy": "not-applicable",
@@ -54,6 +58,7 @@ def test_fresh_engine_is_hardened_and_stays_so(docker_host: LabHost, operator: T
 
     done = me.apply()
     assert (done.code, done.host()["outcome"]) == (0, "applied"), done.err
+    jsonschema.validate(done.report, report_schema())
     written = json.loads(docker_host.read(DAEMON_JSON))
     assert written["userland-proxy"] is False
     assert docker_host.docker("info", "--format={{.LiveRestoreEnabled}}") == "true"
@@ -387,6 +392,21 @@ def test_one_bad_host_does_not_touch_another(lab: Lab, operator: Team) -> None:
     finally:
         for host in (good, noisy, cut, gone):
             host.remove()
+
+
+def test_dockerd_that_hangs_is_said_and_left_alone(busy_host: LabHost, operator: Team) -> None:
+    pids = busy_host.running()
+    dockerd = busy_host.run("pidof -s dockerd").stdout.strip()
+    busy_host.run(f"kill -STOP {dockerd}")
+    try:
+        done = operator(busy_host).apply()
+    finally:
+        busy_host.run(f"kill -CONT {dockerd}")
+    assert done.code == 3
+    assert done.finding("live-restore")["status"] == "unknown"
+    assert "did not answer within" in done.finding("live-restore")["reason"]
+    assert done.host()["outcome"] == "unchanged"
+    assert busy_host.running() == pids
 
 
 def test_noise_of_a_shell_profile_is_ignored(docker_host: LabHost, operator: Team) -> None:
