@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from packaging.version import InvalidVersion, Version
 
-from oakum.engine.document import Document, Malformed, loads
+from oakum.engine.document import Document, Malformed, loads, plain
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -243,7 +243,8 @@ def readings(output: Sequence[str]) -> dict[str, Raw]:
     for line in lines:
         if line == END:
             return found
-        kind, (name, _, rest) = line[:1], line[1:].partition(" ")
+        kind = line[:1]
+        name, _, rest = line[1:].partition(" ")
         if _CONTROL.search(line) or not _NAME.match(name) or name in found:
             raise BadProbe(f"a line that no probe writes: {line[:80]!r}")
         if kind == "=":
@@ -400,8 +401,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _json_object(rows: Sequence[str]) -> dict[str, Any]:
-    value = loads("\n".join(rows).encode()).settings
-    return dict(value)
+    return plain("\n".join(rows))
 
 
 _INFO: Final = {

@@ -36,7 +36,8 @@ def cli_page() -> str:
 
 
 def _help(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+    settings = {**oakum.context_settings, "terminal_width": 100, "max_content_width": 100}
+    context = click.Context(command, info_name=name, **settings)
     return command.get_help(context)
 
 

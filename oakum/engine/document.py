@@ -90,10 +90,11 @@ def loads(content: bytes, *, empty_ok: bool = False) -> Document:
         members, end = _members(text, start)
     except json.JSONDecodeError as error:
         raise Malformed(f"line {error.lineno} column {error.colno}: {error.msg}") from None
-    if _HALF.search(text) and not _whole(members):
+    if _HALF.search(text) and not _whole([[member.key, member.value] for member in members]):
         raise Malformed("half a character in a string")
     top = _twice(member.key for member in members)
-    nested = (name for member in members for name in _repeated(text[member.value_at : member.end]))
+    values = (text[m.value_at : m.end] for m in members if isinstance(m.value, dict | list))
+    nested = (name for value in values for name in _repeated(value))
     return Document(
         text,
         tuple(members),
@@ -101,6 +102,29 @@ def loads(content: bytes, *, empty_ok: bool = False) -> Document:
         trailing=_skip(text, end) != len(text),
         duplicates=tuple(dict.fromkeys([*top, *nested])),
     )
+
+
+def plain(text: str) -> dict[str, Any]:
+    """The object that a JSON text holds, as strict as ``loads`` but without where things stand.
+
+    Raises:
+        Malformed: as ``loads``.
+    """
+    if _too_deep(text):
+        raise Malformed("nested too deeply")
+    start = _skip(text, 0)
+    try:
+        if text[start : start + 1] != "{":
+            raise json.JSONDecodeError("expected an object", text, start)
+        value, end = _value(text, start)
+    except json.JSONDecodeError as error:
+        raise Malformed(f"line {error.lineno} column {error.colno}: {error.msg}") from None
+    if _skip(text, end) != len(text):
+        raise Malformed("text after the object")
+    if _HALF.search(text) and not _whole(value):
+        raise Malformed("half a character in a string")
+    found: dict[str, Any] = value
+    return found
 
 
 def _too_deep(text: str) -> bool:
@@ -147,10 +171,10 @@ def _value(text: str, at: int) -> tuple[Any, int]:
         raise json.JSONDecodeError("a number is out of range", text, at) from None
 
 
-def _whole(members: Sequence[Member]) -> bool:
+def _whole(value: Any) -> bool:
     """Whether every string can be written again; JSON's escapes can spell half a character."""
     try:
-        json.dumps([[m.key, m.value] for m in members], ensure_ascii=False).encode()
+        json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return False
     return True
