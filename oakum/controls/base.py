@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from oakum.engine.catalogue import Option, flag_for, ignored, options, refusal
+from oakum.engine.catalogue import Option, flag_for, ignored, options, refusal, release
 from oakum.engine.document import same
 from oakum.facts import CannotTell, Engine, HostFacts, Read
 from oakum.model import Impact, Json, Severity
@@ -167,7 +167,8 @@ class DaemonKey:
         if not same(actual, desired):
             return State(actual, "written, not active" if written and not keeps else "")
         if not written and not keeps:
-            return State(actual, f"active, not written: the next start of Docker {version} ends it")
+            starts = f"the next start of Docker {release(version)} ends it"
+            return State(actual, f"active, not written: {starts}")
         if self.live is None and changed_since_start(facts) and _set(facts, self.key):
             return State(actual, "written, not active: daemon.json changed after dockerd started")
         return State(actual, None)
@@ -227,7 +228,7 @@ def _too_old(key: str, facts: HostFacts) -> str | None:
     version = facts.version
     option = options()[key]
     if option.since and version < option.since:
-        return f"{key} needs Docker {option.since} or later"
+        return f"{key} needs Docker {release(option.since)} or later"
     return ignored(key, version)
 
 

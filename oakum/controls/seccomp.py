@@ -7,6 +7,7 @@ from typing import Any, Final
 from packaging.version import Version
 
 from oakum.controls.base import ABSENT, Control, DaemonKey, FileEdit, require_engine
+from oakum.engine.catalogue import release
 from oakum.facts import HostFacts, Read
 from oakum.model import Impact, Json, Severity
 from oakum.policy import Policy, SeccompProfile
@@ -72,7 +73,7 @@ def cannot_read_ours(facts: HostFacts, policy: Policy) -> str | None:
     """An older engine would read the profile's errno rules as plain ones."""
     version = facts.version
     if policy.seccomp is SeccompProfile.TIGHT and version < FORMAT_SINCE:
-        return f"Docker {version} cannot read the tight profile; it needs {FORMAT_SINCE}"
+        return f"Docker {release(version)} cannot read the tight profile; it needs {FORMAT_SINCE}"
     return None
 
 

@@ -57,6 +57,8 @@ def would_hide_data(facts: HostFacts, policy: Policy) -> str | None:
         return f"{facts.data_root.value} holds data of {', '.join(found)}" if found else None
     if containerd_store(facts.info.value):
         return "the host uses the containerd image store; the key would hide every image"
+    if in_effect(facts.info.value) == fitting(facts, policy):
+        return None  # it is the next start that would change it, and hide everything
     images, containers = facts.images.value, facts.container_count.value
     if not images and not containers:
         return None

@@ -11,6 +11,7 @@ from oakum.controls.base import (
     DaemonKey,
     FileEdit,
     NotApplicable,
+    at_next_start,
     compiled_out,
     require_engine,
 )
@@ -104,6 +105,8 @@ def subordinate_ranges(facts: HostFacts, policy: Policy) -> tuple[FileEdit, ...]
     From 28.0 dockerd looks for a free range among root's own entries only, and so takes one that
     another user owns (docker-facts d3).
     """
+    if at_next_start(facts, "userns-remap") not in (None, "", "root", "host", "default", USER):
+        return ()  # an operator's own user, whose ranges dockerd has found
     files = (facts.subuid.value, facts.subgid.value)
     if all(_entries(file).get(USER) for file in files):
         return ()

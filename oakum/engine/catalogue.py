@@ -119,6 +119,13 @@ def _refusal(row: Mapping[str, Any]) -> Refusal:
     )
 
 
+def release(version: Version) -> str:
+    """A version as Docker wrote it in the years of 17.03 to 20.10: 19.03.5, not 19.3.5."""
+    if 17 <= version.major <= 20:
+        return f"{version.major}.{version.minor:02}.{version.micro}"
+    return str(version)
+
+
 def refusal(key: str, value: Any, version: Version, *, to_start: bool = False) -> str | None:
     """Why Docker ``version`` does not start, or does not reload, with ``key: value`` in its file.
 
@@ -130,17 +137,17 @@ def refusal(key: str, value: Any, version: Version, *, to_start: bool = False) -
         # Objects are flattened: only their inner names are looked up (docker-facts a2).
         if isinstance(value, dict) and not any(_unfit(name, version) for name in value):
             return None
-        return f"Docker {version} does not know {key}"
+        return f"Docker {release(version)} does not know {key}"
     if why := _unfit(key, version):
         return why
     for refused in option.values:
         if refused.covers(value, version) and not (to_start and refused.starts):
-            return f"Docker {version} refuses {key} = {value}: {refused.why}"
+            return f"Docker {release(version)} refuses {key} = {value}: {refused.why}"
     if not _fits(option, value) and not ignored(key, version):
         seen = repr(value)[:40]
         return f"{key} must be {_KINDS[option.type][1]}; Docker does not start with {seen}"
     if key == "default-ulimits":
-        return _ulimit_refusal(value)
+        return _ulimit_refusal(value, to_start=to_start)
     return None
 
 
@@ -148,13 +155,13 @@ def _unfit(key: str, version: Version) -> str | None:
     """Why ``version`` stops at ``key``, whatever its value."""
     option = options().get(key)
     if option is None:
-        return f"Docker {version} does not know {key}"
+        return f"Docker {release(version)} does not know {key}"
     if option.since is None:
         return f"no Docker release accepts {key} in daemon.json"
     if version < option.since:
-        return f"{key} needs Docker {option.since} or later"
+        return f"{key} needs Docker {release(option.since)} or later"
     if option.gone and version >= option.gone:
-        return f"Docker {option.gone} and later refuse {key}"
+        return f"Docker {release(option.gone)} and later refuse {key}"
     return None
 
 
@@ -176,9 +183,14 @@ def _fits(option: Option, value: Any) -> bool:
     return value is None or isinstance(value, kind)
 
 
-def _ulimit_refusal(value: Any) -> str | None:
+def _ulimit_refusal(value: Any, *, to_start: bool) -> str | None:
+    """Go matches the names of fields without regard to case (docker-facts a1); a limit without its
+    Name lets dockerd start, and no container (f2)."""
     for name, limit in value.items() if isinstance(value, dict) else ():
-        if not isinstance(limit, dict) or limit.get("Name") != name:
+        if not isinstance(limit, dict):
+            return f"default-ulimits.{name} must be an object; Docker does not start with it"
+        given = {str(field).lower(): found for field, found in limit.items()}
+        if given.get("name") != name and not to_start:
             return f"default-ulimits.{name} lacks Name: {name}, so no container would start"
     return None
 
@@ -191,9 +203,9 @@ def ignored(key: str, version: Version) -> str | None:
     if not option.effective:
         return f"{key} in daemon.json has no effect in any release"
     if option.effective_since and version < option.effective_since:
-        return f"{key} has an effect only from Docker {option.effective_since}"
+        return f"{key} has an effect only from Docker {release(option.effective_since)}"
     if option.ignored_since and version >= option.ignored_since:
-        return f"{key} has no effect from Docker {option.ignored_since}"
+        return f"{key} has no effect from Docker {release(option.ignored_since)}"
     return None
 
 
@@ -204,7 +216,7 @@ def soon_refused(settings: Mapping[str, Any], version: Version) -> Iterator[str]
             continue
         option = options().get(key)
         if option and option.gone and option.gone > version:
-            yield f"{key} stops Docker {option.gone} and later from starting"
+            yield f"{key} stops Docker {release(option.gone)} and later from starting"
         elif why := refusal(key, value, NEWEST):
             yield why
 
