@@ -1,5 +1,6 @@
 """Shared fixtures: ``host(**known)`` is a plain host, of which a case names only what matters."""
 
+import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -8,11 +9,15 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
+from oakum.controls.base import Control
 from oakum.engine.document import loads
 from oakum.facts import Container, Engine, FileState, HostFacts, Process, Read, Unread
+from oakum.model import Finding, Plan
+from oakum.planner import build, judge
 from oakum.policy import Layer, Policy, resolve
 
 DAEMON_JSON = "/etc/docker/daemon.json"
+TODAY = datetime.date(2026, 1, 31)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -103,3 +108,35 @@ def host() -> Callable[..., HostFacts]:
 @pytest.fixture
 def policy() -> Callable[..., Policy]:
     return policy_of
+
+
+@pytest.fixture
+def finding() -> Callable[[Control, HostFacts, Policy], Finding]:
+    """What one control says about one host."""
+
+    def of(control: Control, facts: HostFacts, policy: Policy) -> Finding:
+        return judge(control, facts, policy, TODAY).finding
+
+    return of
+
+
+@pytest.fixture
+def alone() -> Callable[[Control, HostFacts, Policy], Plan]:
+    """The plan of a host for which there is only one control."""
+
+    def of(control: Control, facts: HostFacts, policy: Policy) -> Plan:
+        return build(facts, policy, [control], TODAY)
+
+    return of
+
+
+@pytest.fixture
+def written() -> Callable[[Control, HostFacts, Policy], dict[str, Any]]:
+    """daemon.json as it will be when one control has set itself right."""
+
+    def of(control: Control, facts: HostFacts, policy: Policy) -> dict[str, Any]:
+        changes = build(facts, policy, [control], TODAY).changes
+        (change,) = (change for change in changes if change.path == DAEMON_JSON)
+        return dict(loads(change.after).settings)
+
+    return of

@@ -14,6 +14,7 @@ from oakum.engine.catalogue import (
     ignored,
     options,
     refusal,
+    release,
     reloadable,
     soon_refused,
 )
@@ -150,7 +151,7 @@ def test_from_and_until(key, value, accepted, refused):
             id="limit-without-name [f2]",
         ),
         pytest.param(
-            "default-ulimits", {"nofile": 1024}, "29.7.2", "lacks Name", id="limit-a-number"
+            "default-ulimits", {"nofile": 1024}, "29.7.2", "must be an object", id="limit-a-number"
         ),
         pytest.param(
             "default-ulimits",
@@ -181,6 +182,10 @@ def test_refused(key, value, version, reason):
         pytest.param("icc", None, id="null"),
         pytest.param("label", 5, id="alias-of-any-type [a1]"),
         pytest.param("default-ulimits", {}, id="no-limits"),
+        pytest.param("default-ulimits", LIMITS, id="limits"),
+        pytest.param(
+            "default-ulimits", {"core": {"name": "core", "HARD": 0}}, id="fields-in-any-case [a1]"
+        ),
         pytest.param("builder", {"gc": {"whatever": 1}}, id="names-inside-builder [a10]"),
         pytest.param("log-opts", {"max-size": "10m"}, id="free-names"),
         pytest.param("runtimes", {"nvidia": {"path": "x"}}, id="free-names-of-runtimes"),
@@ -197,6 +202,28 @@ def test_what_only_a_reload_refuses_does_not_stop_a_start():
     assert refusal("userland-proxy", True, Version("28.5.2"))
     assert refusal("userland-proxy", True, Version("28.5.2"), to_start=True) is None
     assert refusal("storage-driver", "aufs", Version("28.5.2"), to_start=True)
+
+
+def test_what_only_containers_refuse_does_not_stop_a_start():
+    """[f2] A limit without its Name: dockerd starts, and no container."""
+    nameless = {"nofile": {"Hard": 1, "Soft": 1}}
+    assert refusal("default-ulimits", nameless, NEWEST)
+    assert refusal("default-ulimits", nameless, NEWEST, to_start=True) is None
+    assert refusal("default-ulimits", {"nofile": 1}, NEWEST, to_start=True)
+
+
+@pytest.mark.parametrize(
+    ("version", "text"),
+    [
+        pytest.param("1.12.0", "1.12.0", id="of-old"),
+        pytest.param("17.06.0", "17.06.0", id="by-the-month"),
+        pytest.param("19.3.15", "19.03.15", id="a-nought-that-was-lost"),
+        pytest.param("20.10", "20.10.0", id="short"),
+        pytest.param("23.0.6", "23.0.6", id="of-today"),
+    ],
+)
+def test_releases_have_their_own_names(version, text):
+    assert release(Version(version)) == text
 
 
 @pytest.mark.parametrize(
