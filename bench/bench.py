@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from oakum.controls import controls
-from oakum.facts import parse
+from oakum.parse import parse
 from oakum.planner import build
 from oakum.policy import Layer, resolve
 

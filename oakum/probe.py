@@ -10,7 +10,9 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.facts import FactBase
 from pyinfra.api.host import Host
 
-from oakum.facts import BadProbe, HostFacts, parse
+from oakum.facts import HostFacts
+from oakum.parse import parse
+from oakum.wire import BadProbe
 
 TIME_LIMIT: Final = 90
 """Seconds that a whole probe may take; its own limits add up to far less."""

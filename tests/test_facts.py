@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
+from oakum.engine.flags import parse_flags
 from oakum.facts import (
-    BadProbe,
     CannotTell,
     Container,
     Engine,
@@ -21,11 +21,9 @@ from oakum.facts import (
     Process,
     Read,
     Unread,
-    leading_version,
-    parse,
-    parse_flags,
-    readings,
 )
+from oakum.parse import leading_version, parse
+from oakum.wire import BadProbe, readings
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from oakum.facts import BEGIN, END, Raw, readings
+from oakum.wire import BEGIN, END, Raw, readings
 
 FILE = Path(__file__).parent.parent / "oakum" / "host" / "probe.sh"
 SCRIPT = FILE.read_text("utf-8")
