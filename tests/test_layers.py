@@ -1,0 +1,133 @@
+"""Imports point down, planning needs no pyinfra, and --help answers at once."""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "oakum"
+VERSION = "oakum"
+
+MAY_IMPORT = {
+    "model": set(),
+    "engine": set(),
+    "facts": {"engine", "model"},
+    "wire": set(),
+    "parse": {"engine", "facts", "wire"},
+    "policy": {"model"},
+    "render": set(),
+    "controls": {"engine", "facts", "model", "policy", "render"},
+    "planner": {"controls", "engine", "facts", "model", "policy", "render"},
+    "report": {"model", "render", VERSION},
+    "exit_codes": {"model", "report"},
+    "inventory": set(),
+    "probe": {"facts", "parse", "wire"},
+    "operations": {"engine", "model", "probe"},
+    "deploy": {"controls", "facts", "model", "operations", "planner", "policy", "probe"},
+    "rollout": {"deploy", "facts", "model", "policy", "probe"},
+    "cli": {"controls", "exit_codes", "model", "policy", "render", "report", "rollout", VERSION},
+    "__main__": {"cli"},
+}
+"""design.md, section 3: who may import whom; each also its own neighbours."""
+
+PURE = (
+    "model",
+    "facts",
+    "wire",
+    "parse",
+    "engine",
+    "policy",
+    "controls",
+    "planner",
+    "render",
+    "report",
+)
+FORBIDDEN = {"pyinfra", "pyinfra_cli", "gevent", "paramiko", "rich", "click"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module's dotted name below ``oakum`` and its file."""
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), path
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The absolute names that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: a relative import"
+            if node.module == "oakum":
+                yield from (f"oakum.{alias.name}" for alias in node.names)
+            elif node.module:
+                yield node.module
+
+
+def part(name: str) -> str:
+    """The member of the picture that ``oakum.x.y`` belongs to; the version is the package's own."""
+    inner = name.removeprefix("oakum.").partition(".")[0]
+    return VERSION if inner == "__version__" else inner
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=[name for name, _ in modules()])
+def test_imports_point_down(name, path):
+    own = part(f"oakum.{name}") or VERSION
+    if own in (VERSION, "host"):
+        wanted: set[str] = set()
+    else:
+        assert own in MAY_IMPORT, f"oakum/{path.name} has no place in the picture of design.md"
+        wanted = MAY_IMPORT[own] | {own}
+    found = {part(imported) for imported in imports(path) if imported.startswith("oakum")}
+    assert found <= wanted
+
+
+def test_the_picture_has_no_circle():
+    parts = {name: allowed - {VERSION} for name, allowed in MAY_IMPORT.items()}
+    assert [*graphlib.TopologicalSorter(parts).static_order()][-1] == "__main__"
+
+
+def test_only_the_pyinfra_side_names_pyinfra():
+    """What a file says, in functions too; the test below tells what is loaded."""
+    for name, path in modules():
+        if part(f"oakum.{name}") in PURE:
+            named = {imported.partition(".")[0] for imported in imports(path)}
+            allowed = {"rich"} if name.startswith("report") else set()
+            assert not named & (FORBIDDEN - allowed), name
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter holds after ``code``."""
+    tell = "import sys; print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"{code}\n{tell}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+def test_planning_loads_no_pyinfra():
+    """Ten thousand hosts are planned in a unit test: nothing here may bring an event loop."""
+    names = [f"oakum.{name}" for name, _ in modules() if part(f"oakum.{name}") in PURE]
+    assert {"oakum.planner", "oakum.controls.seccomp", "oakum.engine.document"} <= {*names}
+    code = f"import {', '.join(names)}\nfrom oakum.controls import controls\ncontrols()"
+    assert not loaded_by(code) & {"pyinfra", "pyinfra_cli", "gevent", "paramiko"}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["apply", "--help"], ["--version"]])
+def test_help_answers_at_once(words):
+    code = (
+        "import sys\n"
+        "from oakum.__main__ import main\n"
+        f"sys.argv = ['oakum', *{words!r}]\n"
+        "try:\n    main()\nexcept SystemExit as done:\n    assert not done.code"
+    )
+    assert not loaded_by(code) & {"pyinfra", "rich", "jinja2", "yaml", "pydantic"}
