@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oakum.engine.document import DEEPEST, Malformed, loads, merge, same
+from oakum.engine.document import DEEPEST, Malformed, loads, merge, plain, same
 
 QUICK = settings(max_examples=80, deadline=None, derandomize=True)
 
@@ -299,6 +299,49 @@ def test_any_object_can_be_merged_into(before, wanted, drop, chance):
             kept = document.text[member.start : member.end].encode()
             assert kept in merged[at:]
             at = merged.index(kept, at) + len(kept)
+
+
+def outcome(read: Any, content: Any) -> Any:
+    """What a reader makes of a text: its value, or what it complains of."""
+    try:
+        return read(content)
+    except Malformed as error:
+        return str(error)
+
+
+@QUICK
+@given(
+    OBJECTS.map(json.dumps) | st.text(alphabet='{}[]",:\\ub10eE+-.ntf \n', max_size=30),
+    st.sampled_from(["", " ", " x", "{}"]),
+)
+def test_plain_is_as_strict_as_loads(text, tail):
+    """Host output goes through ``plain``, which takes no text behind the object."""
+    content = text + tail
+    quick = outcome(plain, content)
+    whole = outcome(loads, content.encode())
+    if isinstance(whole, str):
+        assert isinstance(quick, str)
+    elif whole.trailing:
+        assert quick == "text after the object"
+    else:
+        assert same(quick, dict(whole.settings))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param('{"a": NaN}', id="nan"),
+        pytest.param('{"a": 1e999}', id="huge-float"),
+        pytest.param('{"a": ' + "9" * 5000 + "}", id="huge-integer"),
+        pytest.param('{"a": "\\ud800"}', id="half-a-surrogate"),
+        pytest.param('{"a": ' + "[" * 101, id="deep"),
+        pytest.param("[]", id="list"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_plain_refuses(content):
+    with pytest.raises(Malformed):
+        plain(content)
 
 
 @QUICK
