@@ -6,12 +6,14 @@ no barrier between hosts, and whatever goes wrong on one stays in its row.
 
 import fnmatch
 import logging
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import gevent
 from gevent import Greenlet
 from gevent.pool import Pool
 from pyinfra.api.config import Config
@@ -28,6 +30,10 @@ from oakum.facts import HostFacts
 from oakum.model import HostReport, Outcome, Plan
 from oakum.policy import Layer, Policy, PolicyError, nearest
 from oakum.probe import NoAnswer, bound, read
+
+for talker in ("pyinfra", "paramiko"):
+    # What they log belongs in rows; without a handler it would go to stderr.
+    logging.getLogger(talker).addHandler(logging.NullHandler())
 
 PARALLEL: Final = 40
 """Hosts that are worked on at once."""
@@ -133,7 +139,7 @@ class Fleet:
             seen(row)
             return row
 
-        with _quiet(), ctx_state.use(self.state):
+        with _no_questions(), _interruptible(), ctx_state.use(self.state):
             walks: list[Greenlet[..., HostReport]] = [
                 pool.spawn(walk, target) for target in targets
             ]
@@ -154,7 +160,7 @@ def load_inventory(name: str, override: Mapping[str, Any]) -> Inventory:
     if looks_like_a_file and not Path(name).is_file():
         raise SelectionError(f"{name}: no such inventory file")
     try:
-        with ctx_state.use(State()), _quiet():
+        with ctx_state.use(State()):
             inventory: Inventory = make_inventory(
                 name, override_data=dict(override), cwd=str(Path.cwd())
             )
@@ -307,24 +313,29 @@ def _leave(host: Host) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """pyinfra's own talk goes to its logger, which has no handler here; and nothing may ask for a
-    password in the middle of a fleet."""
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the wait for all hosts, not the one greenlet that happens to run."""
+    waiting = gevent.getcurrent()
+    handler = gevent.signal_handler(signal.SIGINT, waiting.throw, KeyboardInterrupt)
+    try:
+        yield
+    finally:
+        handler.cancel()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def _no_questions() -> Iterator[None]:
+    """Nothing may ask for a password in the middle of a fleet."""
 
     def no_prompt(prompt: str = "", stream: TextIO | None = None) -> str:
         raise NoAnswer(
             "sudo wants a password: set _sudo_password in the inventory or use --same-sudo-password"
         )
 
-    logger = logging.getLogger("pyinfra")
-    silence = logging.NullHandler()
-    logger.addHandler(silence)
-    logger.propagate, talked = False, logger.propagate
     ask = connector_util.getpass  # type: ignore[attr-defined]
     connector_util.getpass = no_prompt  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        logger.removeHandler(silence)
-        logger.propagate = talked
         connector_util.getpass = ask  # type: ignore[attr-defined]

@@ -1,6 +1,8 @@
 """The command line where no host is needed: exit codes of wrong use, help, schema, explain."""
 
 import json
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -149,3 +151,29 @@ def test_version() -> None:
     code, out, _ = run("--version")
     assert code == 0
     assert out.startswith("oakum 0.")
+
+
+def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        (tmp_path / "fleet.py").write_text(
+            f'hosts = [("silent", {{"ssh_hostname": "127.0.0.1", "ssh_port": {port}}})]\n'
+        )
+        running = subprocess.Popen(
+            [sys.executable, "-m", "oakum", "plan", "fleet.py"],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[1])},
+        )
+        silent.settimeout(20)
+        connection, _ = silent.accept()
+        with connection:
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert out == ""
