@@ -94,7 +94,7 @@ def judge(control: Control, facts: HostFacts, policy: Policy, today: datetime.da
         if fault is None and files:
             fault = f"{files[0].path} differs"
         if fault is None:
-            return Verdict(control, finding(Status.OK, state.note, actual))
+            return Verdict(control, finding(Status.OK, None, actual))
         ended = ""
         if waiver := policy.waiver(control.id):
             if waiver.until >= today:

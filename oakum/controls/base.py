@@ -66,11 +66,10 @@ Edit = KeyEdit | FileEdit | PackageEdit
 @dataclass(frozen=True, slots=True)
 class State:
     """What a setting is on a host. ``fault`` is None when it is as desired, otherwise why not,
-    which may be the empty string: then actual and desired say it all. ``note`` explains an ok."""
+    which may be the empty string: then actual and desired say it all."""
 
     actual: Json
     fault: str | None
-    note: str | None = None
 
 
 class Setting(Protocol):
@@ -199,13 +198,7 @@ class DaemonKey:
             return (KeyEdit(self.key, ABSENT),) if self.key in settings else ()
         if self.key in settings and same(self.normal(settings[self.key]), desired):
             return ()
-        if self.absent_keeps and self.key not in settings and self.at_rest(facts, desired):
-            return ()
         return (KeyEdit(self.key, value),)
-
-    def at_rest(self, facts: HostFacts, desired: Json) -> bool:
-        """Whether what is desired is in effect without the key."""
-        return facts.dockerd.value is not None and same(self._actual(facts), desired)
 
 
 def require_engine(facts: HostFacts) -> Engine:
