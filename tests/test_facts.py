@@ -348,6 +348,7 @@ def test_what_is_no_probe(output, message):
         pytest.param(["hello"], id="no-kind"),
         pytest.param([""], id="empty"),
         pytest.param(["?host.name web"], id="unknown-kind"),
+        pytest.param(["?a", "|row", ">a"], id="unknown-kind-of-block"),
         pytest.param(["=HOST web"], id="name-in-capitals"),
         pytest.param(["= web"], id="no-name"),
         pytest.param([f"={'a' * 41} web"], id="long-name"),

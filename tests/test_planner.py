@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from oakum.controls import controls
+from oakum.controls.base import DaemonKey
 from oakum.engine.catalogue import NEWEST, refusal
 from oakum.engine.document import loads
 from oakum.facts import Container, Engine, FileState, HostFacts, Process, Read, Unread
@@ -638,6 +639,21 @@ def test_a_package_is_wanted_with_or_without_an_engine(host, policy):
     found = plan(starved, policy())
     assert [(change.kind, change.path) for change in found.changes] == [(Kind.PACKAGE, "haveged")]
     assert [change.kind for change in found.deferred] == [Kind.FILE]
+
+
+def test_a_key_that_newer_engines_refuse_is_not_deferred(host, policy):
+    """No control of ours wants such a key; this one does, beside one that may be written."""
+    (fine,) = (control for control in controls() if control.id == "live-restore")
+    doomed = replace(
+        fine,
+        id="doomed",
+        setting=DaemonKey(key="oom-score-adjust"),
+        desired=lambda facts, policy: -500,
+    )
+    found = build(host(engine=None), policy(), [doomed, fine], TODAY)
+    (file,) = found.deferred
+    assert json.loads(file.after) == {"live-restore": True}
+    assert build(host(engine="20.10.24"), policy(), [doomed], TODAY).changes
 
 
 def test_deferred_user_namespaces_bring_their_ranges(host, policy):

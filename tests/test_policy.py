@@ -195,6 +195,11 @@ def test_value(key, value, expected):
             id="word",
         ),
         pytest.param(
+            {"oakum_seccomp": ["tight"], "oakum_userns_remap": {}},
+            ["oakum_userns_remap: Input should be", "oakum_seccomp: Input should be"],
+            id="list-for-a-word",
+        ),
+        pytest.param(
             {"oakum_max_disruption": True},
             ["oakum_max_disruption: Input should be 'none', 'reload'"],
             id="yes-is-no-disruption",
@@ -272,6 +277,11 @@ def test_value(key, value, expected):
             {"oakum_default_ulimits": {"nofile": {"soft": -2, "hard": -1}}},
             ["oakum_default_ulimits.nofile.soft: Input should be greater than or equal to -1"],
             id="below-unlimited",
+        ),
+        pytest.param(
+            {"oakum_default_ulimits": {"nofile": {"soft": -1, "hard": -2}}},
+            ["oakum_default_ulimits.nofile.hard: Input should be greater than or equal to -1"],
+            id="hard-below-unlimited",
         ),
         pytest.param(
             {"oakum_default_ulimits": {"nofile": {"soft": "65536", "hard": True}}},

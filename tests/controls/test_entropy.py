@@ -91,6 +91,13 @@ def test_verdict(host, policy, finding, known, status, reason):
         assert reason in str(found.reason)
 
 
+def test_actual_and_desired(host, policy, finding):
+    starves = finding(CONTROL, host(**STARVING), policy())
+    runs = finding(CONTROL, host(**STARVING, **RUNS), policy())
+    assert (starves.actual, starves.desired) == ("absent", "running")
+    assert (runs.actual, runs.desired) == ("running", "running")
+
+
 def test_it_is_a_package_that_disrupts_nothing(host, policy, alone):
     found = alone(CONTROL, host(**STARVING), policy())
     (change,) = found.changes
