@@ -39,6 +39,15 @@ PARALLEL: Final = 40
 """Hosts that are worked on at once."""
 
 
+PATIENCE: Final = {
+    "ssh_connect_retries": 2,
+    "ssh_connect_retry_min_delay": 0.5,
+    "ssh_connect_retry_max_delay": 2.0,
+}
+"""How often a connection is tried again, where the inventory says nothing: a busy sshd drops some.
+Only connecting is tried again, never a command. pyinfra's own default is not to."""
+
+
 class SelectionError(Exception):
     """The inventory or the selection is wrong; nothing was contacted."""
 
@@ -169,6 +178,8 @@ def load_inventory(name: str, override: Mapping[str, Any]) -> Inventory:
         raise SelectionError(f"{name}: {type(cause).__name__}: {cause}") from error
     finally:
         ctx_state.reset()
+    for key, value in PATIENCE.items():
+        inventory.data.setdefault(key, value)
     if not len(inventory):
         raise EmptySelection(
             f"{name}: no hosts; an inventory is a .py file, host1,host2, or a connector like @local"

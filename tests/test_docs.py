@@ -1,10 +1,18 @@
-"""The docs cannot lie: generated pages are current, and what README shows exists."""
+"""The docs cannot lie: generated pages are current, and what a page names exists."""
 
+import ast
+import enum
 import importlib.util
+import itertools
+import pkgutil
 import re
 import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -12,10 +20,43 @@ import yaml
 from oakum.cli import oakum
 from oakum.controls import controls
 from oakum.exit_codes import ExitCode
+from oakum.model import Disruption, Outcome, Severity, Status
 from oakum.policy import Layer, resolve
+from oakum.rollout import Fleet
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+CONTROLS = [control.id for control in controls()]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+}
+BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def spans(text: str) -> list[str]:
+    """What stands between backticks in running text."""
+    return re.findall(r"`([^`\n]+)`", BLOCK.sub("", text))
+
+
+def commands(tool: str) -> Iterator[list[str]]:
+    """The command lines of ``tool`` that any page shows, in a block or between backticks.
+
+    ``a|b`` is two of them; what a block holds after ``#`` is talk.
+    """
+    for text in PAGES.values():
+        lines = [line.strip() for block in BLOCK.findall(text) for line in block.splitlines()]
+        for found in (*lines, *spans(text)):
+            if found.startswith(f"{tool} ") and "…" not in found and "[" not in found:
+                choices = (word.split("|") for word in shlex.split(found, comments=True))
+                yield from map(list, itertools.product(*choices))
+
+
+def once(found: Iterable[list[str]]) -> list[list[str]]:
+    return [list(words) for words in dict.fromkeys(map(tuple, found))]
+
+
+# Generated pages ---------------------------------------------------------------------------------
 
 
 def generator() -> ModuleType:
@@ -29,58 +70,140 @@ def generator() -> ModuleType:
 
 @pytest.mark.parametrize("page", ["controls.md", "cli.md"])
 def test_generated_pages_are_current(page: str) -> None:
-    assert generator().PAGES[page]() == (ROOT / "docs" / page).read_text("utf-8"), "run: make docs"
+    assert generator().PAGES[page]() == PAGES[f"docs/{page}"], "run: make docs"
 
 
-def commands(tool: str) -> list[list[str]]:
-    """The command lines of README's blocks that start with ``tool``."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-    lines = [line.strip() for block in blocks for line in block.splitlines()]
-    return [shlex.split(line, comments=True) for line in lines if line.startswith(f"{tool} ")]
+def test_every_control_has_its_page() -> None:
+    assert re.findall(r"^## ([a-z-]+)$", PAGES["docs/controls.md"], re.MULTILINE) == CONTROLS
 
 
-@pytest.mark.parametrize("words", commands("oakum"), ids=" ".join)
-def test_readme_commands_parse(words: list[str]) -> None:
-    oakum.commands[words[1]].make_context(words[1], words[2:])
+# Commands ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", commands("make"), ids=" ".join)
-def test_readme_targets_exist(words: list[str]) -> None:
+@pytest.mark.parametrize("words", once(commands("oakum")), ids=" ".join)
+def test_oakum_commands_parse(words: list[str]) -> None:
+    """A bare name only has to exist; with words behind it, it has to be whole."""
+    _, name, *args = words
+    assert name in oakum.commands
+    if args:
+        redirected = args.index(">") if ">" in args else None
+        oakum.commands[name].make_context(name, args[:redirected])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_options_exist(page: str) -> None:
+    known = {
+        name for cmd in oakum.commands.values() for option in cmd.params for name in option.opts
+    }
+    named = {span.split()[0] for span in spans(PAGES[page]) if span.startswith("--")}
+    assert named <= known
+
+
+@pytest.mark.parametrize("words", once(commands("make")), ids=" ".join)
+def test_make_targets_exist(words: list[str]) -> None:
     assert f"\n{words[1]}: " in (ROOT / "Makefile").read_text("utf-8")
 
 
-@pytest.mark.parametrize("words", commands("pyinfra"), ids=" ".join)
-def test_readme_pyinfra_files_exist(words: list[str]) -> None:
-    for word in words[1:3]:
-        if "/" in word:
-            assert (ROOT / word).is_file()
+def test_pyinfra_commands_are_whole() -> None:
+    """In a process of its own: pyinfra's command patches the whole interpreter."""
+    told = [sys.executable, "-m", "pyinfra", "--help"]
+    usage = subprocess.run(told, capture_output=True, text=True, check=True).stdout
+    shown = once(commands("pyinfra"))
+    assert shown
+    for _, inventory, deploy, *flags in shown:
+        if inventory != "INVENTORY" and not inventory.startswith("@"):
+            assert (ROOT / inventory).is_file()
+        if deploy.endswith(".py"):
+            assert (ROOT / deploy).is_file()
+        else:
+            assert callable(pkgutil.resolve_name(":".join(deploy.rsplit(".", 1))))
+        for flag in flags:
+            assert re.search(rf"^ +(?:-\w, )?{flag}\b", usage, re.MULTILINE), flag
+
+
+# What pages say ----------------------------------------------------------------------------------
 
 
 def test_readme_lists_every_control_and_exit_code() -> None:
-    for control in controls():
-        assert f"| `{control.id}` |" in README
-    for code in ExitCode:
-        assert f"\n| {code.value} | " in README
+    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", README, re.MULTILINE)) == CONTROLS
+    codes = [int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)]
+    assert codes == [code.value for code in ExitCode]
 
 
 def test_readme_policy_is_valid() -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    resolve([Layer("README", yaml.safe_load(text))], [control.id for control in controls()])
+    resolve([Layer("README", yaml.safe_load(text))], CONTROLS)
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("inventories/group_data/*.py")), ids=str)
-def test_example_group_data_is_valid(path: Path) -> None:
-    data: dict[str, object] = {}
-    exec(path.read_text("utf-8"), data)
-    keys = {key: value for key, value in data.items() if key.startswith("oakum_")}
-    assert keys
-    resolve([Layer(path.stem, keys)], [control.id for control in controls()])
+@pytest.mark.parametrize("words", [Status, Severity, Disruption, Outcome])
+def test_glossary_knows_the_words(words: type[enum.StrEnum]) -> None:
+    assert {f"`{word}`" for word in words} <= {
+        f"`{span}`" for span in spans(PAGES["docs/glossary.md"])
+    }
 
 
-@pytest.mark.parametrize(
-    "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")], ids=str
-)
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+def test_architecture_names_every_module_and_folder() -> None:
+    page = PAGES["docs/architecture.md"]
+    for path in (ROOT / "oakum").iterdir():
+        if path.suffix == ".py" and not path.stem.startswith("__"):
+            assert re.search(rf"\b{re.escape(path.name)}\b", page), path.name
+        elif path.is_dir() and path.name not in ("__pycache__", "templates"):
+            assert f"oakum/{path.name}/" in page, path.name
+    tracked = ("bench", "deploys", "inventories", "templates", "tests", "tools")
+    assert all(f"\n{folder}/ " in page for folder in tracked)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_paths_exist(page: str) -> None:
+    for span in spans(PAGES[page]):
+        if re.fullmatch(r"[\w.][\w./-]*/[\w./-]*", span):
+            assert (ROOT / span).exists(), span
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", PAGES[page]):
         if "://" not in target:
-            assert (page.parent / target).exists(), target
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_decisions_are_counted_and_say_the_same_four_things() -> None:
+    names = [name for name in PAGES if name.startswith("docs/decisions/")]
+    assert names
+    for number, name in enumerate(names, 1):
+        assert Path(name).name.startswith(f"{number:04}-")
+        assert PAGES[name].startswith(f"# {number}. ")
+        heads = re.findall(r"^\*\*([\w ]+)\.\*\*", PAGES[name], re.MULTILINE)
+        assert heads == ["Context", "Decision", "Consequences", "What would change our mind"], name
+
+
+# Examples ----------------------------------------------------------------------------------------
+
+
+def group_data() -> dict[str, dict[str, Any]]:
+    """What the example groups want, by group."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(ROOT.glob("inventories/group_data/*.py")):
+        lines = ast.parse(path.read_text("utf-8")).body
+        pairs = [(line.targets[0], line.value) for line in lines if isinstance(line, ast.Assign)]
+        found[path.stem] = {ast.unparse(key): ast.literal_eval(value) for key, value in pairs}
+    return found
+
+
+@pytest.mark.parametrize("name", ["local.py", "example.py"])
+def test_example_inventories_load_with_their_group_data(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the command line does it; a wrong key or value is refused here."""
+    monkeypatch.chdir(ROOT)
+    for target in Fleet(f"inventories/{name}").targets:
+        policy = target.policy.model_dump(mode="json")
+        for group in ("all", *target.groups):
+            for key, value in group_data().get(group, {}).items():
+                assert policy[key.removeprefix("oakum_")] == value
+
+
+def test_every_example_group_has_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    groups = {group for found in Fleet("inventories/example.py").targets for group in found.groups}
+    assert group_data().keys() <= {"all", *groups}

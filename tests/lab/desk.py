@@ -39,7 +39,10 @@ class Ran:
         return next(row for row in rows if name in (None, row["name"]))
 
     def finding(self, control: str, name: str | None = None) -> Any:
-        return next(row for row in self.host(name)["findings"] if row["control"] == control)
+        row = self.host(name)
+        found = [finding for finding in row["findings"] if finding["control"] == control]
+        assert found, f"nothing on {control}: {row['error']}"
+        return found[0]
 
 
 class Operator:

@@ -363,7 +363,7 @@ def test_dockerd_that_does_not_start_gets_its_file_back(busy_host: LabHost, oper
     pids = busy_host.running()
     me = operator(busy_host)
     done = me.apply()
-    assert done.code == 4
+    assert done.code == 4, done.out + done.err
     assert done.host()["outcome"] == "rolled-back"
     assert "dockerd did not restart" in done.host()["error"]
     assert busy_host.read(DAEMON_JSON).decode() == BUSY_DAEMON_JSON
@@ -402,7 +402,7 @@ def test_dockerd_that_hangs_is_said_and_left_alone(busy_host: LabHost, operator:
         done = operator(busy_host).apply()
     finally:
         busy_host.run(f"kill -CONT {dockerd}")
-    assert done.code == 3
+    assert done.code == 3, done.out + done.err
     assert done.finding("live-restore")["status"] == "unknown"
     assert "did not answer within" in done.finding("live-restore")["reason"]
     assert done.host()["outcome"] == "unchanged"
