@@ -18,11 +18,11 @@ check: $(SETUP) ## Format, lint, types, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck -s sh oakum/host/*.sh tests/lab/*.sh
+	$(BIN)/shellcheck oakum/host/*.sh tests/lab/*.sh tests/lab/rootfs/usr/local/sbin/* .ci/run
 	$(BIN)/pytest -m "not lab"
 
 lab: $(SETUP) ## The same code against real hosts; needs root
-	@if [ "$$(id -u)" = 0 ]; then sh tests/lab/setup.sh; \
+	@if [ "$$(id -u)" = 0 ]; then ! command -v apt-get >/dev/null || sh tests/lab/setup.sh; \
 	elif [ -z "$$CI" ]; then \
 	  echo '=============================================================='; \
 	  echo 'LAB NOT RUN: real hosts need root. Run: sudo make lab'; \
