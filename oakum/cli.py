@@ -12,21 +12,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from oakum import __version__
+from oakum import __version__, options
 from oakum.exit_codes import ExitCode
 from oakum.exit_codes import of as exit_code_of
 from oakum.model import HostReport, Outcome, Report, Severity
 
 if TYPE_CHECKING:
-    from oakum.policy import Layer
-    from oakum.rollout import Access, Fleet
-
-FORMATS = ("text", "json")
-Command = TypeVar("Command", bound=Callable[..., Any])
+    from oakum.rollout import Fleet
 
 
 class _Sections(click.Group):
@@ -66,78 +62,12 @@ def oakum(ctx: click.Context) -> None:
         )
 
 
-def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def _words(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for item in value for word in item.split(",") if word)
-
-
-_selection = _stack(
-    click.argument("inventory"),
-    click.option("--limit", multiple=True, metavar="HOST|GROUP|GLOB", help="Only these hosts."),
-    click.option(
-        "--only", multiple=True, metavar="CONTROL", callback=_words, help="Only these controls."
-    ),
-    click.option(
-        "--skip", multiple=True, metavar="CONTROL", callback=_words, help="Not these controls."
-    ),
-    click.option(
-        "--policy",
-        type=click.Path(path_type=Path),
-        help="YAML file of oakum_* keys; group and host data override it.",
-    ),
-)
-_output = _stack(
-    click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True),
-    click.option(
-        "-o",
-        "--output",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Write the report to a file.",
-    ),
-    click.option("-v", "--verbose", is_flag=True, help="Also what is not applicable, and why."),
-    click.option("-q", "--quiet", is_flag=True, help="The summary line alone."),
-)
-_access = _stack(
-    click.option("--ssh-user", help="SSH user to connect as."),
-    click.option("--ssh-port", type=int, help="SSH port to connect to."),
-    click.option("--ssh-key", type=click.Path(), help="SSH private key file."),
-    click.option("--ssh-key-password", help="Password of the private key."),
-    click.option("--ssh-password", help="SSH password."),
-    click.option("--sudo", is_flag=True, help="Run everything on the hosts with sudo."),
-    click.option("--sudo-user", help="Which user to sudo to."),
-    click.option("--same-sudo-password", is_flag=True, help="Ask once for the sudo password."),
-    click.option(
-        "--parallel",
-        type=click.IntRange(1, 500),
-        help="Hosts at once.  [default: 40]",
-    ),
-)
-
-
-def _fail_on(default: str) -> Callable[[Command], Command]:
-    return click.option(
-        "--fail-on",
-        type=click.Choice([*(str(word) for word in Severity), "never"]),
-        default=default,
-        show_default=True,
-        help="Exit 1 on drift or held findings of at least this severity.",
-    )
-
-
 @oakum.command()
-@_selection
-@_output
-@_fail_on("low")
-@_access
-def audit(inventory: str, **options: Any) -> NoReturn:
+@options.selection
+@options.output
+@options.fail_on("low")
+@options.access
+def audit(inventory: str, **given: Any) -> NoReturn:
     """Say how the hosts of INVENTORY stand. Reads, changes nothing.
 
     \b
@@ -145,15 +75,15 @@ def audit(inventory: str, **options: Any) -> NoReturn:
       oakum audit @local
       oakum audit @local --only seccomp,live-restore --format json
     """
-    _run("audit", inventory, options)
+    _run("audit", inventory, given)
 
 
 @oakum.command()
-@_selection
-@_output
-@_fail_on("low")
-@_access
-def plan(inventory: str, **options: Any) -> NoReturn:
+@options.selection
+@options.output
+@options.fail_on("low")
+@options.access
+def plan(inventory: str, **given: Any) -> NoReturn:
     """Show what apply would change on the hosts of INVENTORY, what it costs, and whom it hits.
 
     \b
@@ -161,16 +91,16 @@ def plan(inventory: str, **options: Any) -> NoReturn:
       oakum plan @local
       oakum plan inventories/local.py --fail-on high -o plan.txt
     """
-    _run("plan", inventory, options)
+    _run("plan", inventory, given)
 
 
 @oakum.command()
-@_selection
-@_output
-@_fail_on("never")
-@_access
+@options.selection
+@options.output
+@options.fail_on("never")
+@options.access
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before changing.")
-def apply(inventory: str, yes: bool, **options: Any) -> NoReturn:
+def apply(inventory: str, yes: bool, **given: Any) -> NoReturn:
     """Change the hosts of INVENTORY to their policy, and verify it by reading them again.
 
     Shows the plan and asks first, unless --yes. A host that cannot take the change gets its former
@@ -181,17 +111,17 @@ def apply(inventory: str, yes: bool, **options: Any) -> NoReturn:
       oakum apply @local
       oakum apply inventories/local.py --skip userland-proxy --yes
     """
-    _run("apply", inventory, options, yes=yes)
+    _run("apply", inventory, given, yes=yes)
 
 
-def _run(command: str, inventory: str, options: Mapping[str, Any], *, yes: bool = True) -> NoReturn:
+def _run(command: str, inventory: str, given: Mapping[str, Any], *, yes: bool = True) -> NoReturn:
     if command == "apply" and not yes and not sys.stdin.isatty():
         _usage("apply asks before it changes anything, and nobody is there to answer; use --yes")
-    output: Path | None = options["output"]
+    output: Path | None = given["output"]
     if output is not None and not (output.parent.is_dir() and os.access(output.parent, os.W_OK)):
         _usage(f"{output}: the folder {output.parent} is not there or cannot be written")
     started, clock = _now(), time.monotonic()
-    with _fleet(inventory, options) as fleet:
+    with _fleet(inventory, given) as fleet:
         total = len(fleet.targets)
         if command != "apply":
             with _progress("probing", total) as seen:
@@ -206,31 +136,31 @@ def _run(command: str, inventory: str, options: Mapping[str, Any], *, yes: bool 
             rows = shown
             if any(row.plan and row.plan.changes for row in shown):
                 preview = Report("plan", fleet.profiles, started, _now(), tuple(shown))
-                click.echo(_text(preview, options, ExitCode.OK, None, None, stderr=True), err=True)
+                click.echo(_text(preview, given, ExitCode.OK, None, None, stderr=True), err=True)
                 if not click.confirm("Apply this?", err=True):
                     raise click.exceptions.Exit(ExitCode.INTERRUPTED)
             with _progress("applying", total) as seen:
                 rows = fleet.change(seen, planned=planned)
     report = Report(command, fleet.profiles, started, _now(), tuple(rows))
-    code = exit_code_of(report, _severity(options["fail_on"]))
-    _write(report, options, code, _next(report, inventory, options), time.monotonic() - clock)
+    code = exit_code_of(report, _severity(given["fail_on"]))
+    _write(report, given, code, _next(report, inventory, given), time.monotonic() - clock)
     sys.exit(code)
 
 
 @contextmanager
-def _fleet(inventory: str, options: Mapping[str, Any]) -> Iterator["Fleet"]:
+def _fleet(inventory: str, given: Mapping[str, Any]) -> Iterator["Fleet"]:
     """The fleet that is meant; what is wrong with the arguments ends here, before any host."""
     from oakum.policy import PolicyError
     from oakum.rollout import EmptySelection, Fleet, SelectionError
 
     try:
-        below, above = _layers(options)
+        below, above = options.layers_of(given)
         yield Fleet(
             inventory,
-            limit=options["limit"],
+            limit=given["limit"],
             below=below,
             above=above,
-            access=_reach(options),
+            access=options.access_of(given),
         )
     except PolicyError as error:
         _usage("\n".join(error.problems))
@@ -244,31 +174,6 @@ def _fleet(inventory: str, options: Mapping[str, Any]) -> Iterator["Fleet"]:
         sys.exit(ExitCode.INTERRUPTED)
 
 
-def _layers(options: Mapping[str, Any]) -> tuple[list["Layer"], list["Layer"]]:
-    from oakum.policy import Layer, load
-
-    below = [load(options["policy"])] if options["policy"] else []
-    chosen = {f"oakum_{key}": list(options[key]) for key in ("only", "skip") if options[key]}
-    return below, [Layer("command line", chosen)] if chosen else []
-
-
-def _reach(options: Mapping[str, Any]) -> "Access":
-    from oakum.rollout import PARALLEL, Access
-
-    keys = ("ssh_user", "ssh_port", "ssh_key", "ssh_key_password", "ssh_password")
-    config: dict[str, Any] = {"SUDO": True} if options["sudo"] or options["sudo_user"] else {}
-    if options["sudo_user"]:
-        config["SUDO_USER"] = options["sudo_user"]
-    if options["same_sudo_password"]:
-        password = click.prompt("sudo password", hide_input=True, err=True)
-        config |= {"SUDO": True, "SUDO_PASSWORD": password}
-    return Access(
-        override={key: options[key] for key in keys if options[key]},
-        config=config,
-        parallel=options["parallel"] or PARALLEL,
-    )
-
-
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -277,14 +182,14 @@ def _severity(word: str) -> Severity | None:
     return None if word == "never" else Severity(word)
 
 
-def _next(report: Report, inventory: str, options: Mapping[str, Any]) -> str | None:
+def _next(report: Report, inventory: str, given: Mapping[str, Any]) -> str | None:
     """The command that an operator would type next."""
-    given = [f"--limit {shlex.quote(word)}" for word in options["limit"]]
+    words = [f"--limit {shlex.quote(word)}" for word in given["limit"]]
     for key in ("only", "skip"):
-        given += [f"--{key} {shlex.quote(','.join(options[key]))}"] if options[key] else []
-    given += [f"--policy {shlex.quote(str(options['policy']))}"] if options["policy"] else []
-    given += ["--sudo"] if options["sudo"] else []
-    rest = " ".join([shlex.quote(inventory), *given])
+        words += [f"--{key} {shlex.quote(','.join(given[key]))}"] if given[key] else []
+    words += [f"--policy {shlex.quote(str(given['policy']))}"] if given["policy"] else []
+    words += ["--sudo"] if given["sudo"] else []
+    rest = " ".join([shlex.quote(inventory), *words])
     if any(row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK) for row in report.hosts):
         return f"oakum plan {rest}"
     changing = any(row.plan and row.plan.changes for row in report.hosts)
@@ -294,16 +199,16 @@ def _next(report: Report, inventory: str, options: Mapping[str, Any]) -> str | N
 
 
 def _write(
-    report: Report, options: Mapping[str, Any], code: int, following: str | None, elapsed: float
+    report: Report, given: Mapping[str, Any], code: int, following: str | None, elapsed: float
 ) -> None:
     """The only place that writes a report."""
-    output: Path | None = options["output"]
-    if options["form"] == "json":
+    output: Path | None = given["output"]
+    if given["form"] == "json":
         from oakum.report import json as json_report
 
         text = json_report.render(report)
     else:
-        text = _text(report, options, code, following, elapsed, to_file=output is not None)
+        text = _text(report, given, code, following, elapsed, to_file=output is not None)
     try:
         if output is not None:
             output.write_text(text, "utf-8")
@@ -316,7 +221,7 @@ def _write(
 
 def _text(
     report: Report,
-    options: Mapping[str, Any],
+    given: Mapping[str, Any],
     code: int,
     following: str | None,
     elapsed: float | None,
@@ -333,7 +238,7 @@ def _text(
         report,
         width=100 if to_file else console.width,
         colour=console.is_terminal and not to_file and "NO_COLOR" not in os.environ,
-        verbosity=-1 if options["quiet"] else int(options["verbose"]),
+        verbosity=-1 if given["quiet"] else int(given["verbose"]),
         exit_code=code,
         next_command=following,
         elapsed=elapsed,
@@ -372,7 +277,9 @@ def _usage(text: str) -> NoReturn:
 
 
 @oakum.command("controls")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(options.FORMATS), default="text", show_default=True
+)
 def list_controls(form: str) -> None:
     """List the controls: what should be so, how much it matters, where it lives.
 

@@ -29,7 +29,18 @@ MAY_IMPORT = {
     "operations": {"engine", "model", "probe"},
     "deploy": {"controls", "facts", "model", "operations", "planner", "policy", "probe"},
     "rollout": {"deploy", "facts", "model", "policy", "probe"},
-    "cli": {"controls", "exit_codes", "model", "policy", "render", "report", "rollout", VERSION},
+    "options": {"model", "policy", "rollout"},
+    "cli": {
+        "controls",
+        "exit_codes",
+        "model",
+        "options",
+        "policy",
+        "render",
+        "report",
+        "rollout",
+        VERSION,
+    },
     "__main__": {"cli"},
 }
 """design.md, section 3: who may import whom; each also its own neighbours."""

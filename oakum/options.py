@@ -1,0 +1,114 @@
+"""The options that audit, plan and apply share, and what they mean to the rollout."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from oakum.model import Severity
+
+if TYPE_CHECKING:
+    from oakum.policy import Layer
+    from oakum.rollout import Access
+
+FORMATS = ("text", "json")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _words(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for item in value for word in item.split(",") if word)
+
+
+selection = _stack(
+    click.argument("inventory"),
+    click.option("--limit", multiple=True, metavar="HOST|GROUP|GLOB", help="Only these hosts."),
+    click.option(
+        "--only", multiple=True, metavar="CONTROL", callback=_words, help="Only these controls."
+    ),
+    click.option(
+        "--skip", multiple=True, metavar="CONTROL", callback=_words, help="Not these controls."
+    ),
+    click.option(
+        "--policy",
+        type=click.Path(path_type=Path),
+        help="YAML file of oakum_* keys; group and host data override it.",
+    ),
+)
+output = _stack(
+    click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write the report to a file.",
+    ),
+    click.option("-v", "--verbose", is_flag=True, help="Also what is not applicable, and why."),
+    click.option("-q", "--quiet", is_flag=True, help="The summary line alone."),
+)
+access = _stack(
+    click.option("--ssh-user", help="SSH user to connect as."),
+    click.option("--ssh-port", type=int, help="SSH port to connect to."),
+    click.option("--ssh-key", type=click.Path(), help="SSH private key file."),
+    click.option("--ssh-key-password", help="Password of the private key."),
+    click.option("--ssh-password", help="SSH password."),
+    click.option("--sudo", is_flag=True, help="Run everything on the hosts with sudo."),
+    click.option("--sudo-user", help="Which user to sudo to."),
+    click.option("--same-sudo-password", is_flag=True, help="Ask once for the sudo password."),
+    click.option(
+        "--parallel",
+        type=click.IntRange(1, 500),
+        help="Hosts at once.  [default: 40]",
+    ),
+)
+
+
+def fail_on(default: str) -> Callable[[Command], Command]:
+    """``--fail-on`` with the default of a command."""
+    return click.option(
+        "--fail-on",
+        type=click.Choice([*(str(word) for word in Severity), "never"]),
+        default=default,
+        show_default=True,
+        help="Exit 1 on drift or held findings of at least this severity.",
+    )
+
+
+def layers_of(given: Mapping[str, Any]) -> tuple[list["Layer"], list["Layer"]]:
+    """The policy layers of the command line: the file below inventory data, the rest above it.
+
+    Raises:
+        PolicyError: the file cannot be read as a policy.
+    """
+    from oakum.policy import Layer, load
+
+    below = [load(given["policy"])] if given["policy"] else []
+    chosen = {f"oakum_{key}": list(given[key]) for key in ("only", "skip") if given[key]}
+    return below, [Layer("command line", chosen)] if chosen else []
+
+
+def access_of(given: Mapping[str, Any]) -> "Access":
+    """How hosts are reached; asks for the sudo password where that is wanted."""
+    from oakum.rollout import PARALLEL, Access
+
+    keys = ("ssh_user", "ssh_port", "ssh_key", "ssh_key_password", "ssh_password")
+    config: dict[str, Any] = {"SUDO": True} if given["sudo"] or given["sudo_user"] else {}
+    if given["sudo_user"]:
+        config["SUDO_USER"] = given["sudo_user"]
+    if given["same_sudo_password"]:
+        password = click.prompt("sudo password", hide_input=True, err=True)
+        config |= {"SUDO": True, "SUDO_PASSWORD": password}
+    return Access(
+        override={key: given[key] for key in keys if given[key]},
+        config=config,
+        parallel=given["parallel"] or PARALLEL,
+    )
