@@ -175,6 +175,16 @@ def nothing(name: str) -> FileState:
             "/etc/docker/daemon.json cannot be replaced: read-only file system at /etc",
             id="locked",
         ),
+        pytest.param(
+            {"flags": {"host": ("unix:///srv/docker.sock", "tcp://127.0.0.1:2375")}},
+            "dockerd listens on unix:///srv/docker.sock, tcp://127.0.0.1:2375; oakum needs",
+            id="other-socket",
+        ),
+        pytest.param(
+            {"flags": {}, "unit_flags": {}, "config": {"hosts": ["tcp://127.0.0.1:2375"]}},
+            "dockerd listens on tcp://127.0.0.1:2375",
+            id="other-socket-in-the-file",
+        ),
         *(
             pytest.param(
                 {"origin": origin},

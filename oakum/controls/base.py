@@ -289,6 +289,12 @@ def changed_since_start(facts: HostFacts) -> bool:
     return bool(facts.daemon_file.value.mtime > dockerd.started + CLOCK_SLACK)
 
 
+SOCKETS: Final = frozenset(
+    {"fd://", "unix://", "unix:///var/run/docker.sock", "unix:///run/docker.sock"}
+)
+"""Where a dockerd listens that the transaction can talk to."""
+
+
 def daemon_file_guards(facts: HostFacts) -> Iterator[str]:
     """Why daemon.json, or the service that reads it, must not be touched on this host."""
     engine, file = require_engine(facts), facts.daemon_file.value
@@ -308,6 +314,10 @@ def daemon_file_guards(facts: HostFacts) -> Iterator[str]:
         # runtimes is the one key that dockerd merges with its flag (docker-facts a4).
         elif key != "runtimes" and (flag := flag_for(key, facts.unit_flags.value)):
             yield f"dockerd would not start again: {key} is also its flag --{flag}"
+    listens = facts.flags.value.get("host", ()) if facts.dockerd.value else ()
+    listens = listens or tuple(map(str, document.settings.get("hosts") or ()))
+    if listens and not SOCKETS.intersection(listens):
+        yield f"dockerd listens on {', '.join(listens)}; oakum needs /var/run/docker.sock"
 
 
 # Packages ----------------------------------------------------------------------------------------
