@@ -331,6 +331,18 @@ def test_makes_a_file_and_its_folder(dash):
     assert fresh.parent.stat().st_mode & 0o777 == 0o755
 
 
+def test_holds_the_lock_in_its_own_name(dash):
+    """Its pid lies there while it works, so that another one knows that it lives."""
+    pid = quote(str(dash.root / "state" / "lock" / "pid"))
+    dash.when_restarted(f'cat {pid} >"$WORLD/holder"')
+    process = subprocess.Popen(
+        dash.command(dash.file(), RESTART), env=dash.environment, stdout=subprocess.DEVNULL
+    )
+
+    assert process.wait(20) == 0
+    assert (dash.world / "holder").read_text() == f"{process.pid}\n"
+
+
 def test_nothing_for_the_service_asks_docker_nothing(dash):
     dash.run(dash.file(), NONE)
     assert dash.calls("") == []
@@ -602,6 +614,8 @@ def test_rolls_back_when_dockerd_does_not_answer(sandbox):
     assert sandbox.untouched
     assert len(sandbox.calls("systemctl restart")) == 2
     assert run.steps[-2:] == ["undo", "rolled-back"]
+    journal = (sandbox.transaction / "journal").read_text()
+    assert "failed: dockerd does not answer" in journal
     assert not sandbox.locked
 
 
@@ -726,7 +740,9 @@ def test_rolls_back_over_a_bridge(sandbox):
         f'cat {config} >>"$WORLD/starts"; echo >>"$WORLD/starts"; '
         f'if grep -q live {config}; then rm -f "$WORLD/dead"; else : >"$WORLD/dead"; fi'
     )
-    run = sandbox.run(sandbox.file(), ("bridge", str(sandbox.config), BRIDGE), LIVE_FIRST)
+    other = sandbox.file("{}", before=None, path=sandbox.root / "etc" / "other")
+    bridge = ("bridge", str(sandbox.config), BRIDGE)
+    run = sandbox.run(sandbox.file(), other, bridge, LIVE_FIRST)
 
     assert (run.code, run.verdict) == (2, f"verdict rolled-back {ID}")
     assert run.steps[-4:] == ["settle", "undo", "bridge", "rolled-back"]
@@ -756,6 +772,18 @@ def test_no_bridge_for_a_dockerd_that_was_not_restarted(dash):
 
     assert (run.code, run.verdict) == (2, f"verdict rolled-back {ID}")
     assert dash.calls("systemctl restart") == []
+    assert dash.untouched
+
+
+def test_nothing_staged_stays_when_the_swap_fails(dash):
+    """What was staged for the first file is gone, so the second was never swapped."""
+    staged = dash.config.parent / f".daemon.json.oakum-{ID}"
+    dash.tool("docker", f"{DOCKER}\nrm -f {quote(str(staged))}\n")
+    second = dash.config.parent / "profile.json"
+    run = dash.run(dash.file(), dash.file("{}", before=None, path=second), RESTART)
+
+    assert (run.code, run.verdict) == (2, f"verdict rolled-back {ID}")
+    assert "failed: cannot replace file 1" in run.err
     assert dash.untouched
 
 
