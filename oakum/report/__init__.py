@@ -99,11 +99,15 @@ def one_by_one(rows: Sequence[HostReport]) -> list[Block]:
     ]
 
 
-def together(rows: Sequence[HostReport]) -> list[Block]:
-    """Like hosts in one block: the largest first, then single ones, the uneventful last."""
+def together(rows: Sequence[HostReport], *, whole: bool) -> list[Block]:
+    """Like hosts in one block: the largest first, then single ones, the uneventful last.
+
+    The uneventful are alike, unless the ``whole`` of their findings is shown.
+    """
     alike: dict[Hashable, list[HostReport]] = {}
     for row in rows:
-        alike.setdefault(row.outcome if uneventful(row) else likeness(row), []).append(row)
+        one_word = uneventful(row) and not whole
+        alike.setdefault(row.outcome if one_word else likeness(row), []).append(row)
     blocks = [Block(tuple(found)) for found in alike.values()]
     return sorted(blocks, key=lambda block: (uneventful(block.rows[0]), -len(block.rows)))
 

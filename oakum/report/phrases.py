@@ -119,9 +119,8 @@ def facts(rows: Sequence[HostReport], *, whole: bool) -> str:
 
     ``whole`` is every fact as it was read.
     """
-    known: dict[str, list[str]] = {}
-    for name in ("os", "kernel", "docker", *(name for row in rows for name in row.facts)):
-        known[name] = [row.facts[name] for row in rows if name in row.facts]
+    names = dict.fromkeys(("os", "kernel", "docker", *(name for row in rows for name in row.facts)))
+    known = {name: [row.facts[name] for row in rows if name in row.facts] for name in names}
     containers = [int(text) for text in known.pop("containers", []) if text.isdecimal()]
     if not whole:
         known = {name: known[name] for name in ("os", "kernel", "docker")}
@@ -154,7 +153,8 @@ def _distribution(values: Sequence[str]) -> str:
 
 def could_not(row: HostReport) -> str:
     """What is said of a host without a plan."""
-    return f"{'could not tell' if row.reached else 'not reached'}: {row.error or 'no reason given'}"
+    word = (row.outcome or "could not tell") if row.reached else "not reached"
+    return f"{word}: {row.error or 'no reason given'}"
 
 
 def verdict(found: Finding) -> str:

@@ -94,7 +94,7 @@ def render(
 ) -> str:
     """The page; ``verbosity`` is -1 for the summary line alone, 1 for all that was read."""
     many = len(report.hosts) > MANY
-    blocks = together(report.hosts) if many else one_by_one(report.hosts)
+    blocks = together(report.hosts, whole=verbosity > 0) if many else one_by_one(report.hosts)
     page = _page(report, blocks, _console(max(width, 40), colour), verbose=verbosity > 0)
     foot = _sides(_tally(report), _text(f"exit {exit_code}"), page)
     if verbosity < 0:
@@ -133,7 +133,7 @@ def _block(block: Block, page: _Page) -> list[Text]:
     row, label = block.rows[0], _label(block)
     names = phrases.enumerated((one.name for one in block.rows), most=phrases.NAMES)
     heads = [_text(names)] if len(block.rows) > 1 else []
-    if row.plan is None:
+    if row.plan is None or not row.reached:
         said = _text((phrases.could_not(row), STYLES[row.outcome or standing(row)]))
         return _row(label, page.names, [*heads, said], page)
     if uneventful(row) and not page.verbose:
@@ -270,8 +270,11 @@ def _frame(change: Change, name: str, page: _Page) -> Iterator[Text]:
 def _diff_line(line: str, page: _Page) -> Iterator[Text]:
     """A line of a diff; where it is too long it goes on below a broken border."""
     whole = printable(line[:1] + line[1:].expandtabs())
+    if line.startswith(" "):
+        whole = whole.rstrip()
     for number, piece in enumerate(chop_cells(whole, page.console.width - 4) or [""]):
-        yield _text("  ┊ " if number else "  │ ", (piece, STYLES.get(line[:1], "")))
+        border = "  ┊" if number else "  │"
+        yield _text(border, " " if piece else "", (piece, STYLES.get(line[:1], "")))
 
 
 # The whole fleet ---------------------------------------------------------------------------------
@@ -341,8 +344,12 @@ def _wrapped(text: Text, width: int, page: _Page) -> list[Text]:
 
 def _sides(left: Text, right: Text, page: _Page) -> list[Text]:
     """Two texts at the two ends of a line, or below each other where they do not fit."""
+    if not right:
+        return [left]
     gap = page.width - left.cell_len - right.cell_len
-    return [Text.assemble(left, " " * gap, right)] if gap >= 2 else [left, right]
+    if gap < 2:
+        return [*_wrapped(left, page.width, page), right]
+    return [Text.assemble(left, " " * gap, right)]
 
 
 def _spaced(blocks: Iterable[list[Text]]) -> Iterator[Text]:
@@ -373,7 +380,7 @@ def _console(width: int, colour: bool) -> Console:
 
 def _written(lines: Iterable[Text], page: _Page) -> str:
     if page.console.no_color:
-        return "".join(f"{line.plain.rstrip()}\n" for line in lines)
+        return "".join(f"{line.plain}\n" for line in lines)
     with page.console.capture() as written:
         for line in lines:
             page.console.print(line, soft_wrap=True)
