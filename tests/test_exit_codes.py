@@ -1,71 +1,97 @@
-"""One row per way a run can end."""
+"""Each exit code, and which one wins."""
 
 from dataclasses import replace
-from typing import Any
 
 import fleets
 import pytest
-from fleets import DRIFT, FINE, REMAP, UNREAD, WAIVED, plan, row, run, silent
+from fleets import BEFORE_DOCKER, DRIFT, FINE, OK, PROXY, REMAP, UNREAD, WAIVED, finding, plan, row
 
 from oakum.exit_codes import ExitCode, of
 from oakum.model import Outcome, Severity, Status
 
-HELD = plan(*FINE, REMAP)
-LOW, HIGH = Severity.LOW, Severity.HIGH
+LOW, MEDIUM, HIGH = Severity
+PROXY_ONLY = plan(*FINE, PROXY)
+REMAP_ONLY = plan(*FINE, REMAP)
+NOT_HERE = plan(finding("entropy", Status.NOT_APPLICABLE, severity=HIGH))
+STALE = {"outcome": Outcome.FAILED, "error": "stale"}
+NO_CONTROL = plan(deferred=BEFORE_DOCKER.deferred)
 
 
 @pytest.mark.parametrize(
-    ("hosts", "fail_on", "code"),
+    ("host", "fail_on", "code"),
     [
-        pytest.param([], LOW, ExitCode.UNKNOWN, id="no-hosts"),
-        pytest.param([row("a")], LOW, ExitCode.OK, id="nothing-to-say"),
-        pytest.param([row("a", DRIFT)], LOW, ExitCode.DRIFT, id="drift"),
-        pytest.param([row("a", DRIFT)], HIGH, ExitCode.OK, id="drift-below-the-threshold"),
-        pytest.param([row("a", DRIFT)], None, ExitCode.OK, id="drift-with-never"),
-        pytest.param([row("a", HELD)], LOW, ExitCode.DRIFT, id="held"),
-        pytest.param([row("a", HELD)], HIGH, ExitCode.OK, id="held-below-the-threshold"),
-        pytest.param([row("a", plan(*FINE, WAIVED))], LOW, ExitCode.OK, id="waived"),
-        pytest.param([row("a", fleets.BEFORE_DOCKER)], LOW, ExitCode.DRIFT, id="no-engine-yet"),
-        pytest.param([row("a", plan(UNREAD))], HIGH, ExitCode.UNKNOWN, id="reading-unknown"),
-        pytest.param([silent("a", "gone", reached=False)], None, ExitCode.UNKNOWN, id="unreached"),
-        pytest.param([silent("a", "no answer")], None, ExitCode.UNKNOWN, id="no-answer"),
+        pytest.param(row("a", OK), LOW, ExitCode.OK, id="ok"),
+        pytest.param(row("a", PROXY_ONLY), LOW, ExitCode.DRIFT, id="drift"),
+        pytest.param(row("a", PROXY_ONLY), MEDIUM, ExitCode.OK, id="drift-below"),
+        pytest.param(row("a", PROXY_ONLY), None, ExitCode.OK, id="drift-never"),
+        pytest.param(row("a", REMAP_ONLY), MEDIUM, ExitCode.DRIFT, id="held"),
+        pytest.param(row("a", REMAP_ONLY), HIGH, ExitCode.OK, id="held-below"),
+        pytest.param(row("a", plan(WAIVED)), LOW, ExitCode.OK, id="waived"),
+        pytest.param(row("a", NOT_HERE), LOW, ExitCode.OK, id="not-applicable"),
+        pytest.param(row("a", BEFORE_DOCKER), MEDIUM, ExitCode.DRIFT, id="deferred"),
+        pytest.param(row("a", BEFORE_DOCKER), HIGH, ExitCode.OK, id="deferred-below"),
+        pytest.param(row("a", NO_CONTROL), LOW, ExitCode.DRIFT, id="deferred-counts-as-low"),
+        pytest.param(row("a", NO_CONTROL), MEDIUM, ExitCode.OK, id="deferred-is-only-low"),
+        pytest.param(row("a", plan(PROXY, UNREAD)), LOW, ExitCode.UNKNOWN, id="unknown-and-drift"),
+        pytest.param(row("a", plan(UNREAD)), None, ExitCode.UNKNOWN, id="unknown-never"),
+        pytest.param(fleets.silent("a", "hangs"), None, ExitCode.UNKNOWN, id="no-answer"),
+        pytest.param(row("a", OK, reached=False), None, ExitCode.UNKNOWN, id="not-reached"),
         pytest.param(
-            [row("a", DRIFT), silent("b", "gone", reached=False)],
-            LOW,
-            ExitCode.UNKNOWN,
-            id="unknown-wins-over-drift",
+            row("a", OK, error="half read"), None, ExitCode.UNKNOWN, id="error-no-outcome"
         ),
     ],
 )
-def test_plan(hosts: list[Any], fail_on: Severity | None, code: ExitCode) -> None:
-    assert of(run(*hosts), fail_on) is code
+@pytest.mark.parametrize("command", ["audit", "plan"])
+def test_a_host_that_is_looked_at(command, host, fail_on, code):
+    assert of(fleets.run(host, command=command), fail_on) is code
 
 
 @pytest.mark.parametrize(
-    ("host", "code"),
+    ("host", "fail_on", "code"),
     [
-        pytest.param(row("a", plan(*FINE), outcome=Outcome.APPLIED), ExitCode.OK, id="applied"),
-        pytest.param(row("a", outcome=Outcome.UNCHANGED), ExitCode.OK, id="unchanged"),
-        pytest.param(row("a", HELD, outcome=Outcome.UNCHANGED), ExitCode.OK, id="held-was-known"),
+        pytest.param(row("a", OK, outcome=Outcome.APPLIED), None, ExitCode.OK, id="applied"),
+        pytest.param(row("a", OK, outcome=Outcome.UNCHANGED), LOW, ExitCode.OK, id="unchanged"),
+        pytest.param(row("a", REMAP_ONLY), None, ExitCode.OK, id="held-never"),
+        pytest.param(row("a", REMAP_ONLY), MEDIUM, ExitCode.DRIFT, id="held"),
+        pytest.param(row("a", PROXY_ONLY), None, ExitCode.DRIFT, id="drift-is-left-never"),
+        pytest.param(row("a", PROXY_ONLY), LOW, ExitCode.DRIFT, id="drift-is-left"),
+        pytest.param(row("a", PROXY_ONLY), MEDIUM, ExitCode.OK, id="drift-is-left-below"),
+        pytest.param(row("a", BEFORE_DOCKER), None, ExitCode.DRIFT, id="deferred-never"),
         pytest.param(
-            row("a", fleets.BEFORE_DOCKER, outcome=Outcome.UNCHANGED), ExitCode.DRIFT, id="left"
+            row("a", DRIFT, outcome=Outcome.ROLLED_BACK), None, ExitCode.FAILED, id="back"
         ),
-        pytest.param(row("a", DRIFT, outcome=Outcome.FAILED, error="x"), ExitCode.FAILED, id="no"),
-        pytest.param(
-            row("a", DRIFT, outcome=Outcome.ROLLED_BACK, error="x"), ExitCode.FAILED, id="undone"
-        ),
+        pytest.param(row("a", OK, **STALE), None, ExitCode.FAILED, id="stale"),
+        pytest.param(fleets.silent("a", "lost", reached=False), None, ExitCode.UNKNOWN, id="lost"),
     ],
 )
-def test_apply(host: Any, code: ExitCode) -> None:
-    gone = silent("b", "gone", reached=False)
-    assert of(run(host, command="apply"), None) is code
-    assert of(run(host, gone, command="apply"), None) is max(code, ExitCode.UNKNOWN)
+def test_a_host_that_is_changed(host, fail_on, code):
+    assert of(fleets.run(host, command="apply"), fail_on) is code
 
 
-def test_the_highest_wins_in_the_order_of_the_contract() -> None:
-    assert ExitCode.INTERRUPTED > ExitCode.FAILED > ExitCode.UNKNOWN > ExitCode.DRIFT > ExitCode.OK
+@pytest.mark.parametrize(
+    ("plans", "code"),
+    [
+        pytest.param([], ExitCode.UNKNOWN, id="no-hosts"),
+        pytest.param([OK, PROXY_ONLY, OK], ExitCode.DRIFT, id="drift-over-ok"),
+        pytest.param([plan(UNREAD), PROXY_ONLY], ExitCode.UNKNOWN, id="unknown-over-drift"),
+    ],
+)
+def test_the_highest_of_all_hosts_wins(plans, code):
+    hosts = [row(f"web-{number}", found) for number, found in enumerate(plans)]
+    assert of(fleets.run(*hosts), LOW) is code
 
 
-def test_waived_is_not_drift_but_an_unknown_beside_it_counts() -> None:
-    both = plan(replace(REMAP, status=Status.WAIVED), UNREAD)
-    assert of(run(row("a", both)), LOW) is ExitCode.UNKNOWN
+def test_failed_is_over_unknown():
+    assert of(fleets.applied(), None) is ExitCode.FAILED
+    assert of(replace(fleets.applied(), command="plan"), HIGH) is ExitCode.FAILED
+
+
+def test_the_numbers_are_the_contract():
+    assert {code.name: code.value for code in ExitCode} == {
+        "OK": 0,
+        "DRIFT": 1,
+        "USAGE": 2,
+        "UNKNOWN": 3,
+        "FAILED": 4,
+        "INTERRUPTED": 130,
+    }
