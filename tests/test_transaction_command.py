@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -219,6 +220,8 @@ def test_any_text_arrives_as_it_is(texts: Sequence[str]):
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
 def test_the_whole_text_is_a_script(shell):
+    if not shutil.which(shell.split()[0]):
+        pytest.skip(f"no {shell} on this machine")
     command = transaction_command(plan(change(HOSTILE[3].values[0].encode())), ID, 0)
     assert command
     subprocess.run([*shell.split(), "-n", "-c", command], check=True)
