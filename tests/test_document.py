@@ -101,6 +101,19 @@ def test_no_depth_is_an_error_of_another_kind():
                 loads(content)
 
 
+@pytest.mark.parametrize(("opens", "closes"), [(b"[", b"]"), (b'{"b":', b"}")])
+def test_how_deep_is_too_deep(opens, closes):
+    """Counted from bracket to bracket, beside many that are closed again."""
+
+    def nested(depth: int) -> bytes:
+        value = opens * depth + b"1" + closes * depth
+        return b'{"beside": [' + b"[{}]," * 200 + b'1], "a": ' + value + b"}"
+
+    assert len(loads(nested(DEEPEST - 1)).members) == 2
+    with pytest.raises(Malformed, match="nested too deeply"):
+        loads(nested(DEEPEST))
+
+
 @pytest.mark.parametrize(
     "content",
     [

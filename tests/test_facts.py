@@ -2,7 +2,7 @@
 but BadProbe."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -897,15 +897,39 @@ RECORDED = sorted((Path(__file__).parent / "probes").glob("*.txt"))
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 def test_a_recorded_probe(path):
     """What a real host printed has its first facts, and no reading came in a form not expected."""
-    lines: Sequence[str] = path.read_text("utf-8").splitlines()
-    found = parse(lines)
+    found = parse(path.read_text("utf-8").splitlines())
     assert {"kernel", "arch", "docker"} <= found.summary().keys()
-    reasons = [
-        reading.reason
-        for name in HostFacts.__dataclass_fields__
+    reasons = unread(found).values()
+    assert not [why for why in reasons if "is unreadable" in why or "another form" in why]
+    assert not [why for why in reasons if "the probe did not read" in why]
+
+
+def test_recorded_probes_give_these_facts(golden):
+    assert RECORDED
+    pages = [page(path.stem, parse(path.read_text("utf-8").splitlines())) for path in RECORDED]
+    golden("recorded-facts.txt", "\n".join(pages))
+
+
+def unread(found: HostFacts) -> dict[str, str]:
+    names = HostFacts.__dataclass_fields__
+    return {
+        name: reading.reason
+        for name in names
         if isinstance(reading := getattr(found, name), Unread)
-    ]
-    assert not [
-        reason for reason in reasons if "is unreadable" in reason and "nor no" not in reason
-    ]
-    assert not [reason for reason in reasons if "another form" in reason]
+    }
+
+
+def page(name: str, found: HostFacts) -> str:
+    """The facts that decisions rest on, a line each, for a person to compare with the host."""
+    rows: dict[str, Any] = dict(found.summary())
+    for field in ("engine", "dockerd", "unit_flags", "hwrng", "d_type", "filesystem", "images"):
+        reading = getattr(found, field)
+        if isinstance(reading, Read):
+            rows[field] = reading.value
+    rows["file"] = json.dumps(dict(found.document.value.settings))
+    if isinstance(found.reloaded, Read) and found.reloaded.value:
+        rows["reloaded"] = json.dumps(found.reloaded.value.get("default-ulimits"))
+    if isinstance(found.containers, Read):
+        rows |= {f"container {one.name}": one for one in found.containers.value}
+    rows |= {f"unread {field}": reason for field, reason in unread(found).items()}
+    return "".join(f"{line}\n" for line in [name, *(f"  {k}: {v}" for k, v in rows.items())])

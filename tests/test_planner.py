@@ -714,7 +714,7 @@ VALUES = st.recursive(
     max_leaves=4,
 )  # fmt: skip
 OUR_KEYS = sorted(control.setting.key for control in controls() if hasattr(control.setting, "key"))
-KEYS = st.sampled_from([*OUR_KEYS, "iptables", "log-level", "userland-proxy-path", "typo"])
+KEYS = st.sampled_from([*OUR_KEYS, "iptables", "hosts", "log-level", "userland-proxy-path", "typo"])
 CONFIGS = st.dictionaries(KEYS, VALUES, max_size=4)
 FLAGS = st.dictionaries(
     st.sampled_from(["default-ulimit", "userland-proxy", "iptables", "log-level", "userns-remap"]),
