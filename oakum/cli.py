@@ -262,7 +262,7 @@ def _progress(verb: str, total: int) -> Iterator[Callable[[HostReport], None]]:
 
 
 def _complain(text: str) -> None:
-    from oakum.report.text import printable
+    from oakum.report import printable
 
     for line in text.splitlines():
         click.echo(f"oakum: {printable(line)}", err=True)

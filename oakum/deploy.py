@@ -1,7 +1,7 @@
 """The same audit, plan and change for a host, whichever door they come through.
 
-``harden`` and ``audit`` are pyinfra deploys; ``oakum.rollout`` calls ``look``, ``plan_for`` and
-``change`` for the command line. So a dry run cannot differ from the real one.
+``harden`` and ``audit`` are pyinfra deploys; ``oakum.rollout`` calls ``policy_for``, ``plan_for``
+and ``change`` for the command line. So a dry run cannot differ from the real one.
 """
 
 import datetime
@@ -71,6 +71,12 @@ def change(plan: Plan, facts: HostFacts, transaction_id: str) -> None:
     )
 
 
+def left_over(plan: Plan) -> str | None:
+    """What the plan of a second reading still wants to change, as an error; None when nothing."""
+    left = ", ".join(row.path for row in plan.changes)
+    return f"still to change after the change: {left}" if left else None
+
+
 @deploy("oakum: harden Docker")
 def harden() -> None:
     """Bring the current host's Docker to its policy; with --dry --diff, show what that would be."""
@@ -103,9 +109,8 @@ def verified(plan: Plan) -> operations.Commands:
 
 def _nothing_left() -> None:
     _, plan, reason = _look(_current())
-    if reason or plan.changes:
-        left = ", ".join(row.path for row in plan.changes)
-        raise RuntimeError(reason or f"still to change after the change: {left}")
+    if left := reason or left_over(plan):
+        raise RuntimeError(left)
 
 
 def _current() -> Host:

@@ -64,8 +64,7 @@ def build(
     findings = tuple(verdict.finding for verdict in verdicts)
     drifting = [verdict for verdict in verdicts if verdict.drifts]
     changes = tuple(_changes(drifting, facts))
-    costs = [change.disruption for change in changes]
-    disruption = max(costs, key=lambda cost: cost.rank, default=Disruption.NONE)
+    disruption = max((change.disruption for change in changes), default=Disruption.NONE)
     bare = facts.engine == Read(None)
     return Plan(
         findings,
@@ -130,10 +129,10 @@ def _within(most: Disruption, verdicts: Sequence[Verdict], facts: HostFacts) -> 
         dear = [v for v in kept if v.drifts and costs[v.control.id] > most]
         if not dear:
             return kept
-        cheapest = min(costs[verdict.control.id].rank for verdict in dear)
+        cheapest = min(costs[verdict.control.id] for verdict in dear)
         kept = [
             _too_dear(verdict, costs[verdict.control.id], most)
-            if verdict in dear and costs[verdict.control.id].rank == cheapest
+            if verdict in dear and costs[verdict.control.id] is cheapest
             else verdict
             for verdict in kept
         ]
@@ -186,33 +185,29 @@ def reload_hurts(facts: HostFacts) -> str | None:
 
 
 def _changes(drifting: Sequence[Verdict], facts: HostFacts) -> Iterator[Change]:
-    for verdict in drifting:
-        for edit in verdict.edits:
-            if isinstance(edit, PackageEdit):
-                yield Change(
-                    path=edit.package,
-                    kind=Kind.PACKAGE,
-                    controls=(verdict.control.id,),
-                    note="install it, start and enable its service",
-                )
-    yield from _file_changes(drifting)
+    """Packages first, then files, and daemon.json last, which is what restarts dockerd."""
+    edits = [(verdict.control.id, edit) for verdict in drifting for edit in verdict.edits]
+    for control, edit in edits:
+        if isinstance(edit, PackageEdit):
+            yield Change(
+                path=edit.package,
+                kind=Kind.PACKAGE,
+                controls=(control,),
+                note="install it, start and enable its service",
+            )
+    for control, edit in edits:
+        if isinstance(edit, FileEdit):
+            yield Change(
+                path=edit.path,
+                kind=Kind.FILE,
+                controls=(control,),
+                before=edit.before,
+                after=edit.after,
+                mode=edit.mode,
+                owner=edit.owner,
+                group=edit.group,
+            )
     yield from _daemon_changes(drifting, facts)
-
-
-def _file_changes(drifting: Sequence[Verdict]) -> Iterator[Change]:
-    for verdict in drifting:
-        for edit in verdict.edits:
-            if isinstance(edit, FileEdit):
-                yield Change(
-                    path=edit.path,
-                    kind=Kind.FILE,
-                    controls=(verdict.control.id,),
-                    before=edit.before,
-                    after=edit.after,
-                    mode=edit.mode,
-                    owner=edit.owner,
-                    group=edit.group,
-                )
 
 
 def _daemon_changes(drifting: Sequence[Verdict], facts: HostFacts) -> Iterator[Change]:
@@ -221,8 +216,7 @@ def _daemon_changes(drifting: Sequence[Verdict], facts: HostFacts) -> Iterator[C
     ours = [verdict for verdict in drifting if isinstance(verdict.control.setting, DaemonKey)]
     if not ours:
         return
-    costs = [cost(verdict, drifting, facts) for verdict in ours]
-    disruption = max(costs, key=lambda found: found.rank)
+    disruption = max(cost(verdict, drifting, facts) for verdict in ours)
     names = tuple(verdict.control.id for verdict in ours)
     keys = [edit for verdict in ours for edit in verdict.edits if isinstance(edit, KeyEdit)]
     if keys:
@@ -279,9 +273,7 @@ def _before_first_start(
         containers=Read(()),
         drivers_on_disk=Read(()),
     )
-    verdicts = [
-        judge(control, fresh, policy, today) for control in controls if policy.wants(control.id)
-    ]
+    verdicts = [judge(control, fresh, policy, today) for control in controls]
     accepted = [verdict for verdict in verdicts if verdict.drifts and _by_newest(verdict)]
     changes = _changes(accepted, fresh)
     return tuple(change for change in changes if change.kind is Kind.FILE)

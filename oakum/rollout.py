@@ -25,11 +25,11 @@ from pyinfra.connectors import util as connector_util
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_cli.inventory import make_inventory
 
-from oakum.deploy import change, new_transaction_id, plan_for, policy_for
+from oakum.deploy import change, left_over, new_transaction_id, plan_for, policy_for
 from oakum.facts import HostFacts
 from oakum.model import HostReport, Outcome, Plan
 from oakum.policy import Layer, Policy, PolicyError, nearest
-from oakum.probe import NoAnswer, bound, read
+from oakum.probe import NoAnswer, read
 
 for talker in ("pyinfra", "paramiko"):
     # What they log belongs in rows; without a handler it would go to stderr.
@@ -263,7 +263,6 @@ def _changed(target: Target, agreed: HostReport | None) -> HostReport:
         return replace(row, outcome=Outcome.UNCHANGED)
     transaction_id = new_transaction_id()
     row = replace(row, transaction=transaction_id)
-    bound(target.host)
     try:
         change(plan, facts, transaction_id)
     except NestedOperationError:
@@ -301,10 +300,8 @@ def _verified(target: Target, row: HostReport, plan: Plan) -> HostReport:
         return replace(row, outcome=Outcome.FAILED, error=f"changed, not verified: {error}")
     now = plan_for(facts, target.policy)
     row = replace(row, facts=facts.summary(), plan=replace(plan, findings=now.findings))
-    if now.changes:
-        left = ", ".join(change.path for change in now.changes)
-        said = f"still to change after the change: {left}"
-        return replace(row, outcome=Outcome.FAILED, error=said)
+    if left := left_over(now):
+        return replace(row, outcome=Outcome.FAILED, error=left)
     return replace(row, outcome=Outcome.APPLIED)
 
 

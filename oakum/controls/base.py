@@ -345,12 +345,3 @@ class HostPackage:
 
     def edits(self, facts: HostFacts, desired: Json) -> tuple[Edit, ...]:
         return (PackageEdit(self.package),)
-
-
-def wanted(value: Json) -> Callable[[HostFacts, Policy], Json]:
-    """A ``desired`` that is the same on every host."""
-
-    def desired(facts: HostFacts, policy: Policy) -> Json:
-        return value
-
-    return desired

@@ -135,7 +135,7 @@ cross_bridge() {
     step bridge
     path=$(cat "$dir/bridge.path")
     cp "$dir/bridge" "$path.oakum-undo" && mv -f "$path.oakum-undo" "$path" || return 1
-    control restart && await 60 answers
+    restart_dockerd && await 60 answers
 }
 
 swap() {
@@ -163,7 +163,7 @@ service() {
             [ "$first" = no ] || reload_live_restore
             step restart
             touched=restarted
-            control restart || fail "dockerd did not restart: $(last_words)"
+            restart_dockerd || fail "dockerd did not restart: $(last_words)"
             ;;
     esac
     [ "$action" = none ] || settle
@@ -208,14 +208,14 @@ last_words() {
     fi
 }
 
-control() { # control start|restart
+restart_dockerd() {
     if [ -d /run/systemd/system ]; then
         systemctl reset-failed docker.service docker.socket 2>/dev/null
-        timeout 120 systemctl "$1" docker.service
+        timeout 120 systemctl restart docker.service
     elif command -v rc-service >/dev/null; then
-        timeout 120 rc-service docker "$1"
+        timeout 120 rc-service docker restart
     else
-        timeout 120 service docker "$1"
+        timeout 120 service docker restart
     fi >/dev/null 2>&1
 }
 
@@ -281,7 +281,7 @@ undo() {
     if [ "$touched" = reloaded ] && answers; then
         hang_up
     elif [ "$touched" != no ]; then
-        control restart
+        restart_dockerd
     fi
     [ "$touched" = no ] || await 60 answers || { verdict=broken code=3; }
     step "$verdict"
