@@ -1,13 +1,16 @@
-"""The same audit, plan and change for a host, whichever door they come through.
+"""The same audit, plan, change and rollback of a host, whichever door they come through.
 
-``harden`` and ``audit`` are pyinfra deploys; ``oakum.rollout`` calls ``policy_for``, ``plan_for``
-and ``change`` for the command line. So a dry run cannot differ from the real one.
+``harden``, ``audit`` and ``rollback`` are pyinfra deploys; ``oakum.rollout`` calls ``policy_for``,
+``change`` and the functions of a ``Road`` for the command line. So a dry run cannot differ from the
+real one.
 """
 
 import datetime
 import secrets
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
 
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.deploy import deploy
@@ -15,10 +18,11 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
-from oakum import operations, planner
+from oakum import operations, planner, undo
 from oakum.controls import controls
 from oakum.facts import HostFacts, Read
-from oakum.model import Finding, Plan, Status
+from oakum.history import looked_at, remembered
+from oakum.model import Finding, Kind, Plan, Status
 from oakum.policy import Layer, Policy, PolicyError, from_inventory, resolve
 from oakum.probe import NoAnswer, read
 
@@ -71,46 +75,113 @@ def change(plan: Plan, facts: HostFacts, transaction_id: str) -> None:
     )
 
 
-def left_over(plan: Plan) -> str | None:
-    """What the plan of a second reading still wants to change, as an error; None when nothing."""
-    left = ", ".join(row.path for row in plan.changes)
-    return f"still to change after the change: {left}" if left else None
+# Roads -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """What a run wants of a host.
+
+    ``look`` reads the host and plans. ``check`` reads it again after a plan was carried out: facts,
+    the plan with what its findings are now, and what is left to do, None when nothing is. Both
+    raise NoAnswer.
+    """
+
+    look: Callable[[Host, Policy], tuple[HostFacts, Plan]]
+    check: Callable[[Host, Policy, Plan], tuple[HostFacts, Plan, str | None]]
+
+
+def _look(host: Host, policy: Policy) -> tuple[HostFacts, Plan]:
+    facts = read(host)
+    return facts, plan_for(facts, policy)
+
+
+def _check(host: Host, policy: Policy, done: Plan) -> tuple[HostFacts, Plan, str | None]:
+    facts, now = _look(host, policy)
+    left = ", ".join(row.path for row in now.changes)
+    error = f"still to change after the change: {left}" if left else None
+    return facts, replace(done, findings=now.findings), error
+
+
+HARDEN: Final = Road(_look, _check)
+"""To the policy."""
+
+
+def rolling_back(selection: undo.Selection) -> Road:
+    """To what was there before the transactions that ``selection`` means."""
+    return Road(partial(_look_back, selection), _check_back)
+
+
+def _look_back(selection: undo.Selection, host: Host, policy: Policy) -> tuple[HostFacts, Plan]:
+    facts = read(host)
+    try:
+        return facts, undo.build(facts, remembered(host), policy, selection)
+    except undo.NotInForce as error:
+        raise NoAnswer(str(error)) from None
+
+
+def _check_back(host: Host, policy: Policy, done: Plan) -> tuple[HostFacts, Plan, str | None]:
+    facts = read(host)
+    paths = [change.path for change in done.changes if change.kind is Kind.FILE]
+    return facts, done, undo.left(done, facts, looked_at(host, paths))
+
+
+# Doors -------------------------------------------------------------------------------------------
 
 
 @deploy("oakum: harden Docker")
 def harden() -> None:
     """Bring the current host's Docker to its policy; with --dry --diff, show what that would be."""
-    host = _current()
-    facts, plan, reason = _look(host)
-    operations.refuse(name="Read the host", reason=reason)
-    if host.state.config.DIFF and not host.state.is_executing:
-        for row in [*plan.changes, *plan.deferred]:
-            host.log(f"\n{row.diff}")
-    _tell(host, plan.findings, {Status.HELD, Status.UNKNOWN})
-    change(plan, facts, new_transaction_id())
-    verified(name="Verify by reading again", plan=plan)
+    _walk(HARDEN)
+
+
+@deploy("oakum: take changes back")
+def rollback(to: str | None = None, all: bool = False) -> None:
+    """Take back the last change of the current host, all after the transaction ``to``, or all.
+
+    The inventory data ``rollback_to`` and ``rollback_all`` stand for arguments that are not given.
+    """
+    data: Any = _current().data
+    back_to = to or data.get("rollback_to")
+    _walk(rolling_back(undo.Selection(back_to, all or bool(data.get("rollback_all")))))
 
 
 @deploy("oakum: audit Docker")
 def audit() -> None:
     """Tell every finding of the current host; changes nothing."""
     host = _current()
-    _, plan, reason = _look(host)
+    _, plan, reason = _seen(host, HARDEN)
     operations.refuse(name="Read the host", reason=reason)
     _tell(host, plan.findings, set(Status))
 
 
+def _walk(road: Road) -> None:
+    host = _current()
+    facts, plan, reason = _seen(host, road)
+    operations.refuse(name="Read the host", reason=reason)
+    if host.state.config.DIFF and not host.state.is_executing:
+        for row in [*plan.changes, *plan.deferred]:
+            host.log(f"\n{row.diff}")
+    _tell(host, plan.findings, {Status.HELD, Status.UNKNOWN})
+    change(plan, facts, new_transaction_id())
+    verified(name="Verify by reading again", plan=plan, road=road)
+
+
 @operation()
-def verified(plan: Plan) -> operations.Commands:
+def verified(plan: Plan, road: Road) -> operations.Commands:
     """Read the host again after a change; it fails unless nothing is left to do."""
-    if plan.changes:
-        yield FunctionCommand(_nothing_left, (), {})
+    if not plan.idle:
+        yield FunctionCommand(_nothing_left, (plan, road), {})
 
 
-def _nothing_left() -> None:
-    _, plan, reason = _look(_current())
-    if left := reason or left_over(plan):
-        raise RuntimeError(left)
+def _nothing_left(plan: Plan, road: Road) -> None:
+    host = _current()
+    try:
+        _, _, left = road.check(host, policy_for(host), plan)
+    except (NoAnswer, PolicyError) as error:
+        left = str(error)
+    if left:
+        raise RuntimeError(ascii(left)[1:-1])
 
 
 def _current() -> Host:
@@ -118,14 +189,13 @@ def _current() -> Host:
     return host
 
 
-def _look(host: Host) -> tuple[HostFacts, Plan, str | None]:
+def _seen(host: Host, road: Road) -> tuple[HostFacts, Plan, str | None]:
     """Facts, plan and no reason; or empty ones and the reason why the host is not touched."""
     try:
-        policy = policy_for(host)
-        facts = read(host)
+        facts, plan = road.look(host, policy_for(host))
     except (NoAnswer, PolicyError) as error:
         return HostFacts(), Plan(()), ascii(str(error))[1:-1]
-    return facts, plan_for(facts, policy), None
+    return facts, plan, None
 
 
 def _tell(host: Host, findings: Sequence[Finding], which: set[Status]) -> None:

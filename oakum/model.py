@@ -91,14 +91,15 @@ class Change:
     """One file, package or service as it is and as it will be.
 
     ``path`` is the file's path, the package's or the service's name. ``before`` is None when the
-    file is not there. ``mode`` is octal text such as ``644``; ``owner`` and ``group`` are ids.
+    file is not there, ``after`` when it is removed. ``mode`` is octal text such as ``644``;
+    ``owner`` and ``group`` are ids.
     """
 
     path: str
     kind: Kind
     controls: tuple[str, ...]
     before: bytes | None = None
-    after: bytes = b""
+    after: bytes | None = b""
     mode: str = "644"
     owner: int = 0
     group: int = 0
@@ -111,7 +112,8 @@ class Change:
         if self.kind is not Kind.FILE:
             return f"{self.kind} {self.path}: {self.note}\n"
         old = "/dev/null" if self.before is None else self.path
-        lines = unified_diff(_lines(self.before or b""), _lines(self.after), old, self.path)
+        new = "/dev/null" if self.after is None else self.path
+        lines = unified_diff(_lines(self.before or b""), _lines(self.after or b""), old, new)
         return "".join(
             line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
             for line in lines
@@ -137,6 +139,10 @@ class Plan:
 
     ``changes`` is empty when nothing is left to do. ``deferred`` holds the files that a host
     without an engine should have before its first dockerd starts; ``apply`` does not write them.
+
+    Of a rollback only: ``undoes`` are the transactions that it takes back, newest first;
+    ``live_restore_last`` says that live-restore goes off, but only by a reload after everything
+    else; ``leave`` that nothing of oakum's shall stay on the host.
     """
 
     findings: tuple[Finding, ...]
@@ -145,10 +151,60 @@ class Plan:
     disruption: Disruption = Disruption.NONE
     impact: tuple[Impact, ...] = ()
     notes: tuple[str, ...] = ()
+    undoes: tuple[str, ...] = ()
+    live_restore_last: bool = False
+    leave: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether a host with this plan is left alone."""
+        return not (self.changes or self.undoes or self.leave)
+
+
+class Ending(enum.StrEnum):
+    """How a transaction ended, in the ledger's words."""
+
+    CONFIRMED = "confirmed"
+    ROLLED_BACK = "rolled-back"
+    REFUSED = "refused"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file that a transaction replaced: SHA-256 of its bytes before and after, None where there
+    was no file."""
+
+    path: str
+    was: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One transaction in a host's ledger.
+
+    ``time`` is UTC such as ``2026-01-31T12:00:00Z``, ``by`` is user@machine, ``plan`` the first 16
+    hexadecimal digits of the plan's digest, ``undoes`` the ids that a rollback takes back.
+    ``outcome`` is None while it runs, or where it was cut off. ``in_force`` says that a change was
+    confirmed and not taken back since.
+    """
+
+    id: str
+    time: str
+    command: str
+    by: str
+    plan: str
+    controls: tuple[str, ...] = ()
+    files: tuple[FileEntry, ...] = ()
+    undoes: tuple[str, ...] = ()
+    outcome: Ending | None = None
+    reason: str | None = None
+    in_force: bool = False
 
 
 class Outcome(enum.StrEnum):
-    """How ``apply`` ended on one host."""
+    """How ``apply`` or ``rollback`` ended on one host."""
 
     UNCHANGED = "unchanged"
     APPLIED = "applied"
@@ -161,7 +217,7 @@ class HostReport:
     """One host's row of a report, whatever command made it.
 
     ``error`` says why the host could not be read or changed; ``facts`` is the summary of
-    ``facts.summary``: plain text by name.
+    ``facts.summary``: plain text by name. ``history`` is the host's ledger, oldest first.
     """
 
     name: str
@@ -172,6 +228,7 @@ class HostReport:
     plan: Plan | None = None
     outcome: Outcome | None = None
     transaction: str | None = None
+    history: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,10 +85,10 @@ def transaction_command(plan: Plan, transaction_id: str, containers: int) -> str
     return text
 
 
-def _is_text(content: bytes) -> bool:
+def _is_text(content: bytes | None) -> bool:
     """Whether a command line can carry it: UTF-8, and no NUL."""
     try:
-        return "\0" not in content.decode("utf-8")
+        return "\0" not in (content or b"").decode("utf-8")
     except UnicodeDecodeError:
         return False
 
@@ -104,7 +104,7 @@ def service_action(plan: Plan, containers: int) -> tuple[str, str]:
         return "none", "no"
     if plan.disruption is Disruption.RELOAD:
         return "reload", "no"
-    turning_on = any("live-restore" in change.controls for change in plan.changes)
+    turning_on = not plan.undoes and any("live-restore" in row.controls for row in plan.changes)
     stay = plan.disruption is Disruption.RESTART
     return "restart", "yes" if turning_on and stay and containers else "no"
 
@@ -117,6 +117,8 @@ def _bridge_call(change: Change) -> tuple[str, ...]:
 
 def _file_call(change: Change) -> tuple[str, ...]:
     before = "absent" if change.before is None else hashlib.sha256(change.before).hexdigest()
+    if change.after is None:
+        return "remove", change.path, before
     return (
         "file",
         change.path,

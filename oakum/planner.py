@@ -293,6 +293,13 @@ def _impact(
 ) -> Iterator[Impact]:
     if disruption < Disruption.RESTART:
         return
+    yield from restart_hits(facts, disruption)
+    for verdict in drifting:
+        yield from verdict.control.impact(facts)
+
+
+def restart_hits(facts: HostFacts, disruption: Disruption) -> Iterator[Impact]:
+    """What a restart of dockerd does to each running container. Raises CannotTell."""
     for container in facts.containers.value:
         if disruption is Disruption.RESTART:
             yield Impact(container.name, "stays", "live-restore")
@@ -300,8 +307,6 @@ def _impact(
             yield Impact(container.name, "restarts", f"restart policy {container.restart}")
         else:
             yield Impact(container.name, "stops", f"restart policy {container.restart}")
-    for verdict in drifting:
-        yield from verdict.control.impact(facts)
 
 
 def _notes(drifting: Sequence[Verdict], facts: HostFacts, disruption: Disruption) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """One exec on a host, and the facts that it gives: the pyinfra side of ``host/probe.sh``."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.command import StringCommand
@@ -13,6 +13,8 @@ from pyinfra.api.host import Host
 from oakum.facts import HostFacts
 from oakum.parse import parse
 from oakum.wire import BadProbe
+
+T = TypeVar("T")
 
 TIME_LIMIT: Final = 90
 """Seconds that a whole probe may take; its own limits add up to far less."""
@@ -60,6 +62,16 @@ def read(host: Host) -> HostFacts:
     Raises:
         NoAnswer: the connection, the shell, sudo or the probe failed.
     """
+    return ask(host, script("probe.sh"), parse)
+
+
+def ask(host: Host, text: str, understand: Callable[[Sequence[str]], T]) -> T:
+    """What ``understand`` makes of the lines that a shell text prints on a connected host.
+
+    Raises:
+        NoAnswer: the connection, the shell, sudo or the text failed, or ``understand`` raised
+            BadProbe.
+    """
     bound(host)
     arguments, _ = pop_global_arguments(host.state, host, {})
     connector: dict[str, Any] = {
@@ -67,16 +79,16 @@ def read(host: Host) -> HostFacts:
     }
     connector["_timeout"] = connector.get("_timeout") or TIME_LIMIT
     try:
-        done, output = host.run_shell_command(StringCommand(script("probe.sh")), **connector)
+        done, output = host.run_shell_command(StringCommand(text), **connector)
     except TimeoutError:
         raise NoAnswer(f"no answer within {connector['_timeout']} s") from None
     except Exception as error:  # paramiko, OSError, EOFError: whatever a connection dies of
         raise NoAnswer(f"the connection failed: {error or type(error).__name__}") from None
-    facts = DockerHost().process(output.stdout_lines)
-    if isinstance(facts, HostFacts):
-        return facts
-    last = next((line for line in reversed(output.stderr_lines) if line.strip()), "")
-    raise NoAnswer(last[:300] if last and not done else facts)
+    try:
+        return understand(output.stdout_lines)
+    except BadProbe as error:
+        last = next((line for line in reversed(output.stderr_lines) if line.strip()), "")
+        raise NoAnswer(last[:300] if last and not done else str(error)) from None
 
 
 def bound(host: Host) -> None:

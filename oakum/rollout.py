@@ -25,11 +25,12 @@ from pyinfra.connectors import util as connector_util
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_cli.inventory import make_inventory
 
-from oakum.deploy import change, left_over, new_transaction_id, plan_for, policy_for
+from oakum.deploy import HARDEN, Road, change, new_transaction_id, policy_for
 from oakum.facts import HostFacts
+from oakum.history import ledger
 from oakum.model import HostReport, Outcome, Plan
 from oakum.policy import Layer, Policy, PolicyError, nearest
-from oakum.probe import NoAnswer, read
+from oakum.probe import NoAnswer
 
 for talker in ("pyinfra", "paramiko"):
     # What they log belongs in rows; without a handler it would go to stderr.
@@ -68,10 +69,12 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One host that is meant, with its policy, checked before any host is contacted."""
+    """One host that is meant, with its policy, checked before any host is contacted, and what the
+    run wants of it."""
 
     host: Host
     policy: Policy
+    road: Road = HARDEN
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -98,6 +101,7 @@ class Fleet:
         below: Sequence[Layer] = (),
         above: Sequence[Layer] = (),
         access: Access | None = None,
+        road: Road = HARDEN,
     ) -> None:
         self.access = access or Access()
         loaded = load_inventory(inventory, self.access.override)
@@ -109,7 +113,7 @@ class Fleet:
         # every host walk its road alone.
         self.state.set_stage(StateStage.Execute)
         self.state.is_executing = True
-        self.targets = _targets(hosts, below, above)
+        self.targets = [replace(target, road=road) for target in _targets(hosts, below, above)]
 
     @property
     def profiles(self) -> str:
@@ -131,12 +135,16 @@ class Fleet:
 
         def one(target: Target) -> HostReport:
             agreed = planned[target.host.name] if planned else None
-            if agreed is not None and not (agreed.plan and agreed.plan.changes):
+            if agreed is not None and (agreed.plan is None or agreed.plan.idle):
                 unchanged = agreed.plan is not None and agreed.error is None
                 return replace(agreed, outcome=Outcome.UNCHANGED if unchanged else None)
             return _changed(target, agreed)
 
         return self._each(self.targets, one, seen)
+
+    def remember(self, seen: Seen) -> list[HostReport]:
+        """Read the ledger of every host; one exec each."""
+        return self._each(self.targets, _remembered, seen)
 
     def _each(
         self, targets: Sequence[Target], visit: Callable[[Target], HostReport], seen: Seen
@@ -247,10 +255,15 @@ def _words(error: Exception) -> str:
 def _planned(target: Target) -> tuple[HostReport, HostFacts]:
     host = target.host
     host.connect(show_errors=False, raise_exceptions=True)
-    facts = read(host)
-    plan = plan_for(facts, target.policy)
+    facts, plan = target.road.look(host, target.policy)
     row = HostReport(name=host.name, groups=target.groups, facts=facts.summary(), plan=plan)
     return row, facts
+
+
+def _remembered(target: Target) -> HostReport:
+    host = target.host
+    host.connect(show_errors=False, raise_exceptions=True)
+    return HostReport(name=host.name, groups=target.groups, history=ledger(host))
 
 
 def _changed(target: Target, agreed: HostReport | None) -> HostReport:
@@ -259,7 +272,7 @@ def _changed(target: Target, agreed: HostReport | None) -> HostReport:
     if agreed is not None and plan != agreed.plan:
         error = "stale: the host is no longer what the plan was made from; plan again"
         return replace(row, error=error, outcome=Outcome.FAILED)
-    if not plan.changes:
+    if plan.idle:
         return replace(row, outcome=Outcome.UNCHANGED)
     transaction_id = new_transaction_id()
     row = replace(row, transaction=transaction_id)
@@ -295,14 +308,11 @@ def _verified(target: Target, row: HostReport, plan: Plan) -> HostReport:
     The row keeps the changes that were made, beside what every control says now.
     """
     try:
-        facts = read(target.host)
+        facts, now, left = target.road.check(target.host, target.policy, plan)
     except NoAnswer as error:
         return replace(row, outcome=Outcome.FAILED, error=f"changed, not verified: {error}")
-    now = plan_for(facts, target.policy)
-    row = replace(row, facts=facts.summary(), plan=replace(plan, findings=now.findings))
-    if left := left_over(now):
-        return replace(row, outcome=Outcome.FAILED, error=left)
-    return replace(row, outcome=Outcome.APPLIED)
+    row = replace(row, facts=facts.summary(), plan=now)
+    return replace(row, outcome=Outcome.FAILED if left else Outcome.APPLIED, error=left)
 
 
 def _leave(host: Host) -> None:
