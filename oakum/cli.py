@@ -5,6 +5,7 @@ pyinfra, rich and jinja2 are imported where they are used, so that --help answer
 
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -22,6 +23,7 @@ from oakum.exit_codes import of as exit_code_of
 from oakum.model import HostReport, Outcome, Report, Severity
 
 if TYPE_CHECKING:
+    from oakum.deploy import Road
     from oakum.rollout import Fleet
 
 
@@ -29,7 +31,8 @@ class _Sections(click.Group):
     """A group whose bare call says what a newcomer needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["audit", "plan", "apply", "controls", "explain", "schema", "completion"]
+        hosts = ["audit", "plan", "apply", "rollback", "history"]
+        return [*hosts, "controls", "explain", "schema", "completion"]
 
 
 @click.group(
@@ -114,32 +117,109 @@ def apply(inventory: str, yes: bool, **given: Any) -> NoReturn:
     _run("apply", inventory, given, yes=yes)
 
 
-def _run(command: str, inventory: str, given: Mapping[str, Any], *, yes: bool = True) -> NoReturn:
-    if command == "apply" and not yes and not sys.stdin.isatty():
-        _usage("apply asks before it changes anything, and nobody is there to answer; use --yes")
-    output: Path | None = given["output"]
+def _transaction_id(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    from oakum.ledger import ID
+
+    if value and not re.fullmatch(ID, value):
+        raise click.BadParameter(f"{value!r} is no transaction; oakum history lists them")
+    return value
+
+
+@oakum.command()
+@options.hosts
+@options.policy
+@click.option("--to", metavar="ID", callback=_transaction_id, help="Back to where ID left a host.")
+@click.option("--all", "everything", is_flag=True, help="Take back everything of ours.")
+@options.output
+@options.access
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before changing.")
+def rollback(inventory: str, to: str | None, everything: bool, yes: bool, **given: Any) -> NoReturn:
+    """Take back the last change that apply made on the hosts of INVENTORY, or more of them.
+
+    Shows what comes back, what it costs and whom it hits, and asks first, unless --yes. What
+    somebody else changed since stays; where that cannot be told apart, the host is left alone, and
+    the exit code is 1. Packages that were installed stay.
+
+    \b
+    Examples:
+      oakum rollback @local
+      oakum rollback inventories/local.py --all --yes
+    """
+    from oakum.deploy import rolling_back
+    from oakum.undo import Selection
+
+    if to and everything:
+        _usage("--to and --all mean different things; give one of them")
+    road = rolling_back(Selection(to, everything))
+    given["fail_on"] = Severity.LOW
+    _run("rollback", inventory, given, yes=yes, road=road)
+
+
+@oakum.command()
+@options.hosts
+@options.output
+@options.access
+def history(inventory: str, **given: Any) -> NoReturn:
+    """List who changed what on the hosts of INVENTORY, when, from which plan, and how it ended.
+
+    \b
+    Examples:
+      oakum history @local
+      oakum history inventories/local.py --format json
+    """
+    _writable(given["output"])
+    started, clock = _now(), time.monotonic()
+    with _fleet(inventory, given) as fleet, _progress("reading", len(fleet.targets)) as seen:
+        rows = fleet.remember(seen)
+    report = Report("history", fleet.profiles, started, _now(), tuple(rows))
+    code = exit_code_of(report, None)
+    _write(report, given, code, None, time.monotonic() - clock)
+    sys.exit(code)
+
+
+def _writable(output: Path | None) -> None:
     if output is not None and not (output.parent.is_dir() and os.access(output.parent, os.W_OK)):
         _usage(f"{output}: the folder {output.parent} is not there or cannot be written")
+
+
+_CHANGING = {"apply": ("applying", "Apply this?"), "rollback": ("rolling back", "Take this back?")}
+"""What changes hosts: what it does on the progress bar, and what is asked first."""
+
+
+def _run(
+    command: str,
+    inventory: str,
+    given: Mapping[str, Any],
+    *,
+    yes: bool = True,
+    road: "Road | None" = None,
+) -> NoReturn:
+    if not yes and not sys.stdin.isatty():
+        _usage(
+            f"{command} asks before it changes anything, and nobody is there to answer; use --yes"
+        )
+    _writable(given["output"])
     started, clock = _now(), time.monotonic()
-    with _fleet(inventory, given) as fleet:
+    doing, question = _CHANGING.get(command, ("probing", ""))
+    with _fleet(inventory, given, road) as fleet:
         total = len(fleet.targets)
-        if command != "apply":
-            with _progress("probing", total) as seen:
+        if command not in _CHANGING:
+            with _progress(doing, total) as seen:
                 rows = fleet.look(seen)
         elif yes:
-            with _progress("applying", total) as seen:
+            with _progress(doing, total) as seen:
                 rows = fleet.change(seen)
         else:
             with _progress("probing", total) as seen:
                 shown = fleet.look(seen)
             planned = {row.name: row for row in shown}
             rows = shown
-            if any(row.plan and row.plan.changes for row in shown):
+            if any(row.plan and not row.plan.idle for row in shown):
                 preview = Report("plan", fleet.profiles, started, _now(), tuple(shown))
                 click.echo(_text(preview, given, ExitCode.OK, None, None, stderr=True), err=True)
-                if not click.confirm("Apply this?", err=True):
+                if not click.confirm(question, err=True):
                     raise click.exceptions.Exit(ExitCode.INTERRUPTED)
-            with _progress("applying", total) as seen:
+            with _progress(doing, total) as seen:
                 rows = fleet.change(seen, planned=planned)
     report = Report(command, fleet.profiles, started, _now(), tuple(rows))
     code = exit_code_of(report, _severity(given["fail_on"]))
@@ -148,8 +228,11 @@ def _run(command: str, inventory: str, given: Mapping[str, Any], *, yes: bool = 
 
 
 @contextmanager
-def _fleet(inventory: str, given: Mapping[str, Any]) -> Iterator["Fleet"]:
+def _fleet(
+    inventory: str, given: Mapping[str, Any], road: "Road | None" = None
+) -> Iterator["Fleet"]:
     """The fleet that is meant; what is wrong with the arguments ends here, before any host."""
+    from oakum.deploy import HARDEN
     from oakum.policy import PolicyError
     from oakum.rollout import EmptySelection, Fleet, SelectionError
 
@@ -161,6 +244,7 @@ def _fleet(inventory: str, given: Mapping[str, Any]) -> Iterator["Fleet"]:
             below=below,
             above=above,
             access=options.access_of(given),
+            road=road or HARDEN,
         )
     except PolicyError as error:
         _usage("\n".join(error.problems))
@@ -186,14 +270,15 @@ def _next(report: Report, inventory: str, given: Mapping[str, Any]) -> str | Non
     """The command that an operator would type next."""
     words = [f"--limit {shlex.quote(word)}" for word in given["limit"]]
     for key in ("only", "skip"):
-        words += [f"--{key} {shlex.quote(','.join(given[key]))}"] if given[key] else []
-    words += [f"--policy {shlex.quote(str(given['policy']))}"] if given["policy"] else []
+        words += [f"--{key} {shlex.quote(','.join(given[key]))}"] if given.get(key) else []
+    if given["policy"] and report.command != "rollback":
+        words += [f"--policy {shlex.quote(str(given['policy']))}"]
     words += ["--sudo"] if given["sudo"] else []
     rest = " ".join([shlex.quote(inventory), *words])
     if any(row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK) for row in report.hosts):
-        return f"oakum plan {rest}"
+        return f"oakum {'history' if report.command == 'rollback' else 'plan'} {rest}"
     changing = any(row.plan and row.plan.changes for row in report.hosts)
-    if report.command == "apply" or not changing:
+    if report.command in _CHANGING or not changing:
         return None
     return f"oakum {'plan' if report.command == 'audit' else 'apply'} {rest}"
 
@@ -203,7 +288,9 @@ def _write(
 ) -> None:
     """The only place that writes a report."""
     output: Path | None = given["output"]
-    if given["form"] == "json":
+    if report.command == "history":
+        text = _history(report, given, code)
+    elif given["form"] == "json":
         from oakum.report import json as json_report
 
         text = json_report.render(report)
@@ -217,6 +304,18 @@ def _write(
         # The folder was there when the run began; what was learned is not thrown away.
         _complain(f"{output}: {error.strerror}; the report follows on stdout")
     click.echo(text, nl=False)
+
+
+def _history(report: Report, given: Mapping[str, Any], code: int) -> str:
+    from oakum.report import history
+
+    if given["form"] == "json":
+        return history.json(report)
+    return history.text(report, verbosity=_verbosity(given), exit_code=code)
+
+
+def _verbosity(given: Mapping[str, Any]) -> int:
+    return -1 if given["quiet"] else int(given["verbose"])
 
 
 def _text(
@@ -238,7 +337,7 @@ def _text(
         report,
         width=100 if to_file else console.width,
         colour=console.is_terminal and not to_file and "NO_COLOR" not in os.environ,
-        verbosity=-1 if given["quiet"] else int(given["verbose"]),
+        verbosity=_verbosity(given),
         exit_code=code,
         next_command=following,
         elapsed=elapsed,
@@ -335,9 +434,9 @@ def explain(control: str) -> None:
 
 
 @oakum.command()
-@click.argument("name", type=click.Choice(["report", "policy"]))
+@click.argument("name", type=click.Choice(["report", "history", "policy"]))
 def schema(name: str) -> None:
-    """Print the JSON Schema of the report (--format json) or of a --policy file.
+    """Print the JSON Schema of the report (--format json), of a history or of a --policy file.
 
     \b
     Examples:
@@ -348,6 +447,10 @@ def schema(name: str) -> None:
         from oakum.report.schema import report_schema
 
         found = report_schema()
+    elif name == "history":
+        from oakum.report.schema import history_schema
+
+        found = history_schema()
     else:
         from oakum.policy import policy_schema
 

@@ -37,6 +37,8 @@ def of(report: Report, fail_on: Severity | None) -> ExitCode:
 def _of_host(row: HostReport, command: str, fail_on: Severity | None) -> ExitCode:
     if broke(row):
         return ExitCode.FAILED
+    if command == "history":
+        return ExitCode.UNKNOWN if row.error else ExitCode.OK
     if row.plan is None or standing(row) in (Standing.UNREACHED, Standing.UNKNOWN):
         return ExitCode.UNKNOWN
     return ExitCode.DRIFT if _counts(row.plan, command, fail_on) else ExitCode.OK

@@ -1,4 +1,4 @@
-"""The options that audit, plan and apply share, and what they mean to the rollout."""
+"""The options that commands on hosts share, and what they mean to the rollout."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,20 +29,24 @@ def _words(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     return tuple(word for item in value for word in item.split(",") if word)
 
 
-selection = _stack(
+hosts = _stack(
     click.argument("inventory"),
     click.option("--limit", multiple=True, metavar="HOST|GROUP|GLOB", help="Only these hosts."),
+)
+policy = click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="YAML file of oakum_* keys; group and host data override it.",
+)
+selection = _stack(
+    hosts,
     click.option(
         "--only", multiple=True, metavar="CONTROL", callback=_words, help="Only these controls."
     ),
     click.option(
         "--skip", multiple=True, metavar="CONTROL", callback=_words, help="Not these controls."
     ),
-    click.option(
-        "--policy",
-        type=click.Path(path_type=Path),
-        help="YAML file of oakum_* keys; group and host data override it.",
-    ),
+    policy,
 )
 output = _stack(
     click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True),
@@ -91,8 +95,8 @@ def layers_of(given: Mapping[str, Any]) -> tuple[list["Layer"], list["Layer"]]:
     """
     from oakum.policy import Layer, load
 
-    below = [load(given["policy"])] if given["policy"] else []
-    chosen = {f"oakum_{key}": list(given[key]) for key in ("only", "skip") if given[key]}
+    below = [load(given["policy"])] if given.get("policy") else []
+    chosen = {f"oakum_{key}": list(given[key]) for key in ("only", "skip") if given.get(key)}
     return below, [Layer("command line", chosen)] if chosen else []
 
 

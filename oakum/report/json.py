@@ -29,6 +29,11 @@ def render(report: Report) -> str:
         "summary": summary(report),
         "hosts": [_host(row) for row in report.hosts],
     }
+    return written(document)
+
+
+def written(document: Mapping[str, Any]) -> str:
+    """The text of a document, safe for a terminal; ends with a newline."""
     text = json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False)
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
@@ -49,6 +54,7 @@ def _host(row: HostReport) -> dict[str, Any]:
         "impact": [_impact(hit) for hit in plan.impact] if plan else [],
         "outcome": row.outcome,
         "transaction": row.transaction,
+        "undoes": plan.undoes if plan else [],
     }
 
 

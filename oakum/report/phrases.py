@@ -97,9 +97,22 @@ def _duration(seconds: float) -> str:
 
 
 def outcomes(report: Report) -> dict[Outcome, str]:
-    """How applying ended, such as ``3 applied``; what happened nowhere is left out."""
+    """How it ended, such as ``3 applied``; what happened nowhere is left out."""
     number = Counter(row.outcome for row in report.hosts)
-    return {each: f"{number[each]} {each}" for each in _OUTCOMES if number[each]}
+    return {
+        each: f"{number[each]} {ended(each, report.command)}" for each in _OUTCOMES if number[each]
+    }
+
+
+def ended(outcome: Outcome, command: str) -> str:
+    """How it ended on a host; of a rollback in words that name no other one."""
+    return _TAKEN_BACK.get(outcome, outcome) if command == "rollback" else outcome
+
+
+_TAKEN_BACK: Final[Mapping[Outcome, str]] = {
+    Outcome.APPLIED: "taken back",
+    Outcome.ROLLED_BACK: "not taken back",
+}
 
 
 _OUTCOMES: Final = (Outcome.APPLIED, Outcome.FAILED, Outcome.ROLLED_BACK, Outcome.UNCHANGED)
@@ -169,9 +182,11 @@ def verdict(found: Finding) -> str:
 
 
 def title(change: Change) -> str:
-    """What a change touches; of a file that is not there yet also how it will be."""
+    """What a change touches; of a file that comes or goes also that."""
     if change.kind is not Kind.FILE:
         return f"{change.kind} {change.path}"
+    if change.after is None:
+        return f"{change.path} (removed)"
     if change.before is not None:
         return change.path
     owner = "" if (change.owner, change.group) == (0, 0) else f" of {change.owner}:{change.group}"
@@ -181,7 +196,7 @@ def title(change: Change) -> str:
 def cost(row: HostReport, command: str) -> str:
     """How it ended, or what it would cost; nothing where nothing would change."""
     if row.outcome is not None:
-        return row.outcome
+        return ended(row.outcome, command)
     if row.plan is None or not row.plan.changes:
         return ""
     return f"{'would cost: ' if command == 'audit' else ''}{COSTS[row.plan.disruption]}"

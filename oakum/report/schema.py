@@ -1,9 +1,9 @@
-"""The JSON Schema of the JSON report, strict: what it does not name may not be there."""
+"""The JSON Schemas of the JSON reports, strict: what they do not name may not be there."""
 
 import enum
 from typing import Any
 
-from oakum.model import Disruption, Kind, Outcome, Severity, Status
+from oakum.model import Disruption, Ending, Kind, Outcome, Severity, Status
 from oakum.report import json
 
 Schema = dict[str, Any]
@@ -12,6 +12,11 @@ TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 UTC: Schema = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"}
+DIGEST_OR_NULL: Schema = {
+    "type": ["string", "null"],
+    "pattern": "^[0-9a-f]{64}$",
+    "description": "SHA-256 of the file's bytes; null where there was no file.",
+}
 ANYTHING: Schema = {}
 
 
@@ -38,6 +43,48 @@ def report_schema() -> Schema:
             "impact": _object(container=TEXT, effect=TEXT, reason=TEXT),
         },
     }
+
+
+def history_schema() -> Schema:
+    """JSON Schema, draft 2020-12, of ``oakum history --format json``."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "oakum history",
+        "description": "What oakum did on each host, by the host's own ledger, newest first.",
+        **_object(
+            schema={"const": json.SCHEMA},
+            oakum=TEXT,
+            command={"const": "history"},
+            started=UTC,
+            finished=UTC,
+            hosts=_list(
+                _object(
+                    name=TEXT,
+                    groups=_list(TEXT),
+                    reached={"type": "boolean"},
+                    error=TEXT_OR_NULL,
+                    transactions=_list(_ref("transaction")),
+                )
+            ),
+        ),
+        "$defs": {"transaction": _transaction()},
+    }
+
+
+def _transaction() -> Schema:
+    return _object(
+        id=TEXT,
+        time=UTC,
+        command={"enum": ["apply", "rollback"]},
+        by=TEXT,
+        plan=TEXT,
+        controls=_list(TEXT),
+        files=_list(_object(path=TEXT, was=DIGEST_OR_NULL, new=DIGEST_OR_NULL)),
+        undoes=_list(TEXT),
+        outcome=_word_or_null(Ending, "Null while it runs, or where it was cut off."),
+        reason=TEXT_OR_NULL,
+        in_force={"type": "boolean", "description": "Confirmed, and not taken back since."},
+    )
 
 
 def _summary() -> Schema:
@@ -68,6 +115,7 @@ def _host() -> Schema:
         impact=_list(_ref("impact")),
         outcome=_word_or_null(Outcome, "Null unless the command changes hosts."),
         transaction=TEXT_OR_NULL,
+        undoes={**_list(TEXT), "description": "The transactions that a rollback takes back."},
     )
 
 

@@ -137,7 +137,7 @@ def _block(block: Block, page: _Page) -> list[Text]:
         said = _text((phrases.could_not(row), STYLES[row.outcome or standing(row)]))
         return _row(label, page.names, [*heads, said], page)
     if uneventful(row) and not page.verbose:
-        return _row(label, page.names, [*heads, _one_word(row, row.plan)], page)
+        return _row(label, page.names, [*heads, _one_word(row, row.plan, page)], page)
     if block.like is not None:
         return [*_like(block, block.like, page), *_impacts(block, page), *_journal(block, page)]
     return [*_head(heads, block, page), *_body(block, row.plan, page)]
@@ -148,10 +148,11 @@ def _label(block: Block) -> Text:
     return _text((block.rows[0].name if alone else f"{len(block.rows)} hosts", "bold"))
 
 
-def _one_word(row: HostReport, plan: Plan) -> Text:
+def _one_word(row: HostReport, plan: Plan, page: _Page) -> Text:
     if plan.findings and all(one.status is Status.NOT_APPLICABLE for one in plan.findings):
         return _text("nothing applies here; -v says why")
-    return _text((row.outcome or "ok", STYLES[Status.OK]))
+    word = phrases.ended(row.outcome, page.command) if row.outcome else "ok"
+    return _text((word, STYLES[Status.OK]))
 
 
 def _like(block: Block, like: HostReport, page: _Page) -> list[Text]:
