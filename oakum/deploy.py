@@ -6,7 +6,11 @@ real one.
 """
 
 import datetime
+import getpass
+import os
+import re
 import secrets
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +26,7 @@ from oakum import operations, planner, undo
 from oakum.controls import controls
 from oakum.facts import HostFacts, Read
 from oakum.history import looked_at, remembered
+from oakum.manifest import About
 from oakum.model import Finding, Kind, Plan, Status
 from oakum.policy import Layer, Policy, PolicyError, from_inventory, resolve
 from oakum.probe import NoAnswer, read
@@ -62,17 +67,26 @@ def new_transaction_id() -> str:
     return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
-def change(plan: Plan, facts: HostFacts, transaction_id: str) -> None:
+def change(plan: Plan, facts: HostFacts, policy: Policy, transaction_id: str) -> None:
     """Call the operations that carry out a plan on the current host."""
     manager = facts.packages.value if isinstance(facts.packages, Read) else "none"
-    running = len(facts.containers.value) if isinstance(facts.containers, Read) else 0
     operations.packages(name="Install packages", plan=plan, manager=manager)
     operations.transaction(
         name="Change files and service",
         plan=plan,
-        transaction_id=transaction_id,
-        containers=running,
+        facts=facts,
+        policy=policy,
+        about=About(transaction_id, whoami()),
     )
+
+
+def whoami() -> str:
+    """Who changes hosts from here, such as ``ann@desk``, as one word for a ledger."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        user = str(os.getuid())
+    return re.sub(r"[^A-Za-z0-9._@+-]", "_", f"{user}@{socket.gethostname()}")[:100]
 
 
 # Roads -------------------------------------------------------------------------------------------
@@ -150,20 +164,20 @@ def rollback(to: str | None = None, all: bool = False) -> None:
 def audit() -> None:
     """Tell every finding of the current host; changes nothing."""
     host = _current()
-    _, plan, reason = _seen(host, HARDEN)
+    _, _, plan, reason = _seen(host, HARDEN)
     operations.refuse(name="Read the host", reason=reason)
     _tell(host, plan.findings, set(Status))
 
 
 def _walk(road: Road) -> None:
     host = _current()
-    facts, plan, reason = _seen(host, road)
+    policy, facts, plan, reason = _seen(host, road)
     operations.refuse(name="Read the host", reason=reason)
     if host.state.config.DIFF and not host.state.is_executing:
         for row in [*plan.changes, *plan.deferred]:
             host.log(f"\n{row.diff}")
     _tell(host, plan.findings, {Status.HELD, Status.UNKNOWN})
-    change(plan, facts, new_transaction_id())
+    change(plan, facts, policy, new_transaction_id())
     verified(name="Verify by reading again", plan=plan, road=road)
 
 
@@ -189,13 +203,14 @@ def _current() -> Host:
     return host
 
 
-def _seen(host: Host, road: Road) -> tuple[HostFacts, Plan, str | None]:
-    """Facts, plan and no reason; or empty ones and the reason why the host is not touched."""
+def _seen(host: Host, road: Road) -> tuple[Policy, HostFacts, Plan, str | None]:
+    """Policy, facts, plan and no reason; or empty ones and why the host is left alone."""
     try:
-        facts, plan = road.look(host, policy_for(host))
+        policy = policy_for(host)
+        facts, plan = road.look(host, policy)
     except (NoAnswer, PolicyError) as error:
-        return HostFacts(), Plan(()), ascii(str(error))[1:-1]
-    return facts, plan, None
+        return resolve([], []), HostFacts(), Plan(()), ascii(str(error))[1:-1]
+    return policy, facts, plan, None
 
 
 def _tell(host: Host, findings: Sequence[Finding], which: set[Status]) -> None:

@@ -4,7 +4,6 @@ Nothing to do yields nothing, so every host calls the same operations in the sam
 is a failing command, which fails one host and no other (pyinfra-notes P2, P12).
 """
 
-import hashlib
 import shlex
 from collections.abc import Generator
 from typing import Final
@@ -13,8 +12,11 @@ from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.operations import apt, server, systemd
 
-from oakum.engine.document import loads, merge
-from oakum.model import Change, Disruption, Kind, Plan
+from oakum import manifest
+from oakum.facts import HostFacts
+from oakum.manifest import About
+from oakum.model import Kind, Plan
+from oakum.policy import Policy
 from oakum.probe import script
 
 MOST_COMMAND: Final = 120_000
@@ -48,41 +50,47 @@ def packages(plan: Plan, manager: str) -> Commands:
 
 
 @operation()
-def transaction(plan: Plan, transaction_id: str, containers: int) -> Commands:
-    """Swap the plan's files and make dockerd take them, in one exec that undoes itself on failure.
-
-    ``containers`` is how many run now: where there are some, live-restore comes first.
-    """
-    if command := transaction_command(plan, transaction_id, containers):
+def transaction(plan: Plan, facts: HostFacts, policy: Policy, about: About) -> Commands:
+    """Carry a plan out on the host, in one exec that follows what goes on without it."""
+    if command := transaction_command(plan, facts, policy, about):
         yield StringCommand(command)
 
 
-def transaction_command(plan: Plan, transaction_id: str, containers: int) -> str | None:
+def transaction_command(plan: Plan, facts: HostFacts, policy: Policy, about: About) -> str | None:
     """The shell text of a plan's transaction, or None when it changes neither file nor service."""
     files = [change for change in plan.changes if change.kind is Kind.FILE]
-    action, first = service_action(plan, containers)
-    if not files and action == "none":
-        return None
     if odd := [change.path for change in files if not _is_text(change.after)]:
         return _failing(f"cannot be sent in a command, for it is no text: {', '.join(odd)}")
-    stay = "may-stop" if plan.disruption >= Disruption.OUTAGE else "stay"
-    calls = [
-        ("begin", transaction_id),
-        *(_file_call(change) for change in files),
-        *(
-            _bridge_call(change)
-            for change in files
-            if first == "yes" and change.disruption > Disruption.NONE
-        ),
-        ("service", action, first, stay),
-        ("finish",),
-    ]
-    text = script("transaction.sh") + "".join(f"{shlex.join(call)}\n" for call in calls)
+    calls = manifest.calls(plan, facts, policy, about)
+    if not calls:
+        return None
+    lines = "".join(f"{shlex.join(call)}\n" for call in calls)
+    leaving = " leaving" if plan.leave else ""
+    text = (
+        f"{script('launch.sh')}begin {about.id}\n"
+        f"{_here('transaction.sh', script('transaction.sh'), about.id)}"
+        f"{_here('manifest', lines + END, about.id)}"
+        f"start\nfollow {about.id}{leaving}\n"
+    )
     # pyinfra quotes the text once more, and every single quote then takes four bytes.
     if len(text.encode()) + 4 * text.count("'") > MOST_COMMAND:
         names = ", ".join(change.path for change in files)
         return _failing(f"too much to send in one command: {names}")
     return text
+
+
+def follow_command(transaction_id: str) -> str:
+    """The shell text that follows a transaction, and has it undone if nobody else does."""
+    return f"{script('launch.sh')}follow {shlex.quote(transaction_id)}\n"
+
+
+END: Final = "# end\n"
+"""The last line of what is sent as a file: without it, the file was cut off."""
+
+
+def _here(name: str, text: str, mark: str) -> str:
+    """Lines that write ``text`` to a file of the transaction; ``mark`` is no line of it."""
+    return f"cat >\"$dir/{name}\" <<'{mark}' || give_up\n{text}{mark}\n"
 
 
 def _is_text(content: bytes | None) -> bool:
@@ -96,35 +104,3 @@ def _is_text(content: bytes | None) -> bool:
 def _failing(reason: str) -> str:
     """A command that does nothing but fail with a reason."""
     return f"echo {shlex.quote(reason)} >&2; exit 1"
-
-
-def service_action(plan: Plan, containers: int) -> tuple[str, str]:
-    """``none``, ``reload`` or ``restart``, and ``yes`` when live-restore must come on before."""
-    if plan.disruption is Disruption.NONE:
-        return "none", "no"
-    if plan.disruption is Disruption.RELOAD:
-        return "reload", "no"
-    turning_on = not plan.undoes and any("live-restore" in row.controls for row in plan.changes)
-    stay = plan.disruption is Disruption.RESTART
-    return "restart", "yes" if turning_on and stay and containers else "no"
-
-
-def _bridge_call(change: Change) -> tuple[str, ...]:
-    """daemon.json as it was, with live-restore on: what a rollback starts dockerd under first."""
-    former = loads(change.before or b"", empty_ok=True)
-    return "bridge", change.path, merge(former, {"live-restore": True}).decode()
-
-
-def _file_call(change: Change) -> tuple[str, ...]:
-    before = "absent" if change.before is None else hashlib.sha256(change.before).hexdigest()
-    if change.after is None:
-        return "remove", change.path, before
-    return (
-        "file",
-        change.path,
-        change.mode,
-        str(change.owner),
-        str(change.group),
-        before,
-        change.after.decode("utf-8"),
-    )

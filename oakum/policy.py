@@ -83,6 +83,23 @@ class Ulimit(_Strict):
         return self
 
 
+class TimeLimits(_Strict):
+    """Seconds that a change may take: until dockerd ``answer``s; for the ``shadow`` boot before it;
+    and how long to ``watch`` afterwards for a dockerd that dies late, which a missing authorization
+    plugin makes it do after 16."""
+
+    answer: int = Field(default=60, ge=5, le=900)
+    shadow: int = Field(default=20, ge=2, le=300)
+    watch: int = Field(default=25, ge=0, le=900)
+
+
+class Preflight(enum.StrEnum):
+    """Which trials a change needs before it: those that the host can do, or all of them."""
+
+    AVAILABLE = "available"
+    REQUIRED = "required"
+
+
 class Waiver(_Strict):
     """A control set aside for a while: why, by whom, and until which day (inclusive)."""
 
@@ -117,6 +134,14 @@ class Policy(_Strict):
     )
     default_ulimits: Mapping[str, Ulimit] = Field(
         description="limits of containers that set none: name to soft and hard"
+    )
+
+    time_limits: TimeLimits = Field(
+        default=TimeLimits(), description="seconds that a change may take: answer, shadow, watch"
+    )
+    preflight: Annotated[Preflight, Field(strict=False), _Word] = Field(
+        default=Preflight.AVAILABLE,
+        description="whether a host that cannot try the change beforehand is changed",
     )
 
     @model_validator(mode="after")

@@ -277,7 +277,7 @@ def _changed(target: Target, agreed: HostReport | None) -> HostReport:
     transaction_id = new_transaction_id()
     row = replace(row, transaction=transaction_id)
     try:
-        change(plan, facts, transaction_id)
+        change(plan, facts, target.policy, transaction_id)
     except NestedOperationError:
         return _failed(target, row)
     return _verified(target, row, plan)

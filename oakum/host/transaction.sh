@@ -1,291 +1,1020 @@
 #!/bin/sh
-# Changes files on this host and makes dockerd take them, or puts everything back.
+# The change of one host: everything that it takes, and the way back from wherever it ends.
 #
-# oakum.operations sends this text with the calls of one plan behind it: begin, file …, service,
-# finish. Each step is written to the journal before it is done. Whatever fails, `undo` restores
-# the former bytes and a dockerd that answers; the last line on stdout is the verdict.
+# oakum.operations makes the manifest of a plan, launch.sh lays both in /var/lib/oakum/txn/ID and
+# starts this, detached from the session that asked for it:
+#   run ID       carry out the manifest; whatever fails puts everything back
+#   recover ID   finish or undo a transaction whose process is gone
+#   overdue ID   the same for one that takes too long: its process is ended first
+#   boot         undo what a power cut left, before dockerd starts
+#   watch ID     the dead man's switch where no systemd is there to be one
+#   shadow ID F  inside namespaces of its own: start dockerd once under the file F
 #
-# State: /var/lib/oakum/txn/ID/{journal,files} with the former file N as N.was (none: N.absent).
-# Exit: 0 confirmed · 1 nothing was changed · 2 rolled back · 3 rolled back, dockerd is not well
+# The folder of a transaction: `journal` for who follows it; of file N its path, what is wanted
+# there (N.new or N.gone, N.stat) and what was there (N.was or N.absent, N.foreign for a stranger's
+# edit that an undo had to replace). The ledger says who changed what and how it ended: its verdict
+# line, fsynced, is the commit. Until it stands there, every way out of here leads back.
 #
-# The steps preflight and arm (a shadow boot, a dead man's timer) are not here yet: a cut
-# connection is survived because nothing below needs it, a power cut between swap and settle is not.
+# Crash points (`point NAME`) are for the fault suite, and dead but on hosts marked as the lab's.
+# shellcheck disable=SC2015  # in `A && B || fail` what fails does not come back
 set -u
 export LC_ALL=C
 PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-exec </dev/null
 umask 077
 trap '' HUP PIPE
 
 STATE=/var/lib/oakum
-KEEP=10
-count=0
-swapped=0
-was_running=
-touched=no
+RUN=/run
+BOOT_UNIT=/etc/systemd/system/oakum-recover.service
+BOOT_LINK=/etc/systemd/system/docker.service.wants/oakum-recover.service
+KEEP=10 # folders of transactions that are not in force
 
-say() { printf '%s\n' "$*"; }
-step() {
-    printf '%s %s\n' "$(date +%s)" "$*" >>"$dir/journal"
-    say "step $*"
+command=apply by=- plan=- controls=-
+answer=60 watch=25 shadow=20 wanted=available
+action=none live_restore_first=no containers=stay leaving=no
+count=0 expects=0 undone=''
+
+# --- What is written down ---
+
+# printable WORDS: on one line, with nothing in it that a terminal obeys.
+printable() { printf '%s' "$*" | tr '\n\t' '  ' | tr -cd '\040-\176' | cut -c1-300; }
+
+journal() { printf '%s %s\n' "$(date +%s)" "$*" >>"$dir/journal"; }
+step() { journal "step $*"; }
+
+flush() { sync "$@" 2>/dev/null || sync; }
+
+# record WORDS: a line of the ledger, on the disk when this returns. One that a power cut or a full
+# disk tore is marked first, so that it cannot be taken for anything.
+record() {
+    [ ! -s "$STATE/ledger" ] || [ -z "$(tail -c 1 "$STATE/ledger")" ] ||
+        printf ' torn\n' >>"$STATE/ledger"
+    printf '%s %s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$id" "$*" >>"$STATE/ledger" &&
+        flush "$STATE/ledger"
 }
 
-# Before the lock: nothing was touched, and nothing here is ours.
-turn_away() {
-    say "refused: $*" >&2
-    say "verdict refused $id"
-    exit 1
+# verdict: what the ledger says of how this ended, nothing while it has not.
+verdict() {
+    awk -v id="$id" '$2 == id && $3 ~ /^(confirmed|rolled-back|refused|broken)$/ { print $3; exit }' \
+        "$STATE/ledger" 2>/dev/null
 }
 
-# Before anything was swapped: leave no trace but the journal.
-refuse() {
-    for staged in "$dir"/*.staged; do
-        [ -f "$staged" ] && rm -f "$(cat "$staged")"
-    done
-    remove_parents
-    [ -d "$dir" ] && step "refused: $*" >/dev/null
-    rm -rf "$STATE/lock"
-    turn_away "$*"
+# keep NAME TEXT: a file in the transaction's folder; written by `run`, known to the others.
+keep() {
+    [ "$verb" != run ] || printf '%s' "$2" >"$dir/$1" || refuse "cannot write $dir"
 }
 
-# The directories that `file` made, when nothing is left in them.
-remove_parents() {
-    for parent in "$dir"/*.parent; do
-        [ -f "$parent" ] && rmdir "$(cat "$parent")" 2>/dev/null
-    done
+point() {
+    case $crash in
+        "$1:kill")
+            rm -f "$dir/crash"
+            kill -KILL $$
+            ;;
+        "$1:pause")
+            rm -f "$dir/crash"
+            crash=
+            echo "$1 $$" >"$RUN/oakum-point.new" && mv "$RUN/oakum-point.new" "$RUN/oakum-point"
+            ticks=0
+            while [ -e "$RUN/oakum-point" ] && [ "$ticks" -lt 600 ]; do
+                nap
+                ticks=$((ticks + 1))
+            done
+            ;;
+    esac
 }
 
-fail() {
-    [ "$swapped" = 1 ] || refuse "$*"
-    say "failed: $*" >&2
-    step "failed: $*" >/dev/null
-    undo
-}
+# --- The manifest ---
 
-# begin ID
-begin() {
-    id=$1
-    dir=$STATE/txn/$id
-    [ "$(id -u)" = 0 ] || turn_away "not root"
-    command -v sha256sum >/dev/null || turn_away "no sha256sum here"
-    mkdir -p "$STATE/txn" || turn_away "cannot write $STATE"
-    lock
-    mkdir "$dir" || refuse "cannot write $dir"
-    step begin
-}
-
-lock() {
-    mkdir "$STATE/lock" 2>/dev/null || {
-        # A lock without a pid is one that is being taken right now, or an old one.
-        [ -s "$STATE/lock/pid" ] || sleep 1
-        holder=$(cat "$STATE/lock/pid" 2>/dev/null)
-        if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null; then
-            turn_away "another oakum transaction runs here (pid $holder)"
-        fi
-        rm -rf "$STATE/lock"
-        mkdir "$STATE/lock" || turn_away "cannot lock $STATE"
-    }
-    echo $$ >"$STATE/lock/pid"
-}
-
-digest() { sha256sum <"$1" | cut -d' ' -f1; }
+about() { command=$1 by=$2 plan=$3 controls=$4; }
+limits() { answer=$1 watch=$2 shadow=$3; }
+preflight() { wanted=$1; }
+undoes() { undone="$undone $1"; }
+leave() { leaving=yes; }
 
 # file PATH MODE OWNER GROUP SHA256-OF-THE-FORMER-BYTES|absent CONTENT
-# Checks that the file is what the plan was made from, and lays the new one beside it.
 file() {
-    path=$1 mode=$2 owner=$3 group=$4 before=$5 content=$6
     count=$((count + 1))
-    if [ -f "$path" ] && [ ! -L "$path" ]; then
-        now=$(digest "$path")
-    elif [ -e "$path" ] || [ -L "$path" ]; then
-        refuse "stale: $path is no regular file"
-    else
-        now=absent
-    fi
-    [ "$now" = "$before" ] || refuse "stale: $path is no longer what the plan was made from"
-    parent=${path%/*}
-    if [ ! -d "$parent" ]; then
-        (umask 022 && mkdir -p "$parent") || refuse "cannot make $parent"
-        printf '%s' "$parent" >"$dir/$count.parent"
-    fi
-    staged=$parent/.${path##*/}.oakum-$id
-    printf '%s' "$path" >"$dir/$count.path"
-    printf '%s' "$staged" >"$dir/$count.staged"
-    if [ "$now" = absent ]; then
-        : >"$dir/$count.absent"
-    else
-        cp -p "$path" "$dir/$count.was" || refuse "cannot keep a copy of $path"
-    fi
-    printf '%s' "$content" >"$staged" || refuse "cannot write beside $path"
-    chown "$owner:$group" "$staged" || refuse "cannot own $staged"
-    chmod "$mode" "$staged" || refuse "cannot own $staged"
-    step "staged $path"
+    keep "$count.path" "$1"
+    keep "$count.stat" "$2 $3 $4"
+    keep "$count.expected" "$5"
+    keep "$count.new" "$6"
+}
+
+# remove PATH SHA256-OF-THE-FORMER-BYTES
+remove() {
+    count=$((count + 1))
+    keep "$count.path" "$1"
+    keep "$count.expected" "$2"
+    keep "$count.gone" ''
+}
+
+# shadow_files CANDIDATE FORMER VALIDATED: the daemon.json to be and the former one, without the
+# keys that the shadow boot sets itself; and without those whose validation changes the host.
+shadow_files() {
+    keep shadow.json "$1"
+    keep shadow-former.json "$2"
+    keep validate.json "$3"
 }
 
 # bridge PATH CONTENT
 # The former daemon.json with live-restore on: a dockerd that starts without it stops the containers
 # that outlived its predecessor, so the way back leads over a start under this.
 bridge() {
-    printf '%s' "$1" >"$dir/bridge.path"
-    printf '%s' "$2" >"$dir/bridge"
+    keep bridge.path "$1"
+    keep bridge "$2"
 }
 
-cross_bridge() {
-    [ -f "$dir/bridge" ] || return 1
-    step bridge
-    path=$(cat "$dir/bridge.path")
-    cp "$dir/bridge" "$path.oakum-undo" && mv -f "$path.oakum-undo" "$path" || return 1
-    restart_dockerd && await 60 answers
+# reset CONTENT: the former daemon.json with live-restore off, said aloud: a reload keeps what a key
+# has set when the key is gone.
+reset() { keep reset "$1"; }
+
+# finally PATH RESET file|gone CONTENT: live-restore goes off last, by a reload under RESET, and then
+# CONTENT takes the place of PATH; for the reasons of `bridge` and `reset`, on the way forward.
+finally() {
+    keep finally.path "$1"
+    keep finally.reset "$2"
+    keep finally.kind "$3"
+    keep finally "$4"
 }
 
-swap() {
-    sync
-    step swap
-    swapped=1
-    n=0
-    while [ "$n" -lt "$count" ]; do
-        n=$((n + 1))
-        mv -f "$(cat "$dir/$n.staged")" "$(cat "$dir/$n.path")" || fail "cannot replace file $n"
-    done
-    sync
+# expect GO-TEMPLATE VALUE: what `docker info` has to say when all is done.
+expect() {
+    expects=$((expects + 1))
+    keep "expect.$expects" "$1"
+    keep "expected.$expects" "$2"
 }
 
 # service none|reload|restart LIVE-RESTORE-FIRST(yes|no) CONTAINERS(stay|may-stop)
-service() {
-    action=$1 first=$2 containers=$3
-    if [ "$action" != none ]; then
-        was_running=$(running) || refuse "cannot list the running containers"
-    fi
-    swap
-    case $action in
-        reload) reload ;;
-        restart)
-            [ "$first" = no ] || reload_live_restore
-            step restart
-            touched=restarted
-            restart_dockerd || fail "dockerd did not restart: $(last_words)"
-            ;;
-    esac
-    [ "$action" = none ] || settle
-}
+service() { action=$1 live_restore_first=$2 containers=$3; }
 
-# finish: nothing more can fail.
-finish() {
-    [ "$swapped" = 1 ] || swap
-    step confirmed
-    cleanup
-    say "verdict confirmed $id"
-    exit 0
-}
-
-cleanup() {
-    rm -rf "$STATE/lock"
-    # shellcheck disable=SC2012  # names are ours: a time and hexadecimal digits
-    ls -1 "$STATE/txn" | sort -r | tail -n +$((KEEP + 1)) | while read -r old; do
-        rm -rf "$STATE/txn/${old:?}"
-    done
-}
-
-command -v timeout >/dev/null || timeout() { shift; "$@"; }
-client() { DOCKER_CONFIG=/nonexistent timeout 10 docker -H unix:///var/run/docker.sock "$@"; }
-running() { client ps -q --no-trunc 2>/dev/null; }
-answers() { client version --format '{{.Server.Version}}' >/dev/null 2>&1; }
-live_restore() { client info --format '{{.LiveRestoreEnabled}}' 2>/dev/null; }
-
-await() { # await SECONDS COMMAND…
-    end=$(($(date +%s) + $1))
-    shift
-    until "$@"; do
-        [ "$(date +%s)" -lt "$end" ] || return 1
-        sleep 0.5 2>/dev/null || sleep 1
-    done
-}
-
-last_words() {
-    if [ -d /run/systemd/system ]; then
-        journalctl -q -o cat --no-pager -u docker -n 20 2>/dev/null | grep -iE 'fail|error|unable' |
-            tail -n 1 | tr -d '\000-\037\177' | cut -c1-300
-    fi
-}
-
-restart_dockerd() {
-    if [ -d /run/systemd/system ]; then
-        systemctl reset-failed docker.service docker.socket 2>/dev/null
-        timeout 120 systemctl restart docker.service
-    elif command -v rc-service >/dev/null; then
-        timeout 120 rc-service docker restart
-    else
-        timeout 120 service docker restart
-    fi >/dev/null 2>&1
-}
-
-hang_up() {
-    pid=$(cat /var/run/docker.pid 2>/dev/null)
-    # Not to "": for busybox that is 0, everything in this process group.
-    case $pid in '' | *[!0-9]*) return 1 ;; esac
-    kill -HUP "$pid" 2>/dev/null
-}
-
-reload() {
-    step reload
-    touched=reloaded
-    hang_up || fail "dockerd has no pid that could be told to reload"
-}
-
-live_restore_is_on() { [ "$(live_restore)" = true ]; }
-
-reload_live_restore() {
-    reload
-    await 10 live_restore_is_on || fail "live-restore did not come on by reload: $(last_words)"
-}
-
-settle() {
-    step settle
-    await 60 answers || fail "dockerd does not answer: $(last_words)"
-    [ "$containers" = stay ] || return 0
-    await 10 all_running || fail "a container that ran before does not run now"
-}
-
-all_running() {
-    now=$(running) || return 1
-    for wanted in $was_running; do
-        case $now in *"$wanted"*) ;; *) return 1 ;; esac
-    done
-}
-
-undo() {
-    step undo
-    verdict=rolled-back code=2
-    if [ "$touched" = restarted ] && cross_bridge; then
-        touched=reloaded
-    fi
+each_file() { # each_file COMMAND…: with n, path and staged set
     n=0
     while [ "$n" -lt "$count" ]; do
         n=$((n + 1))
         path=$(cat "$dir/$n.path")
-        rm -f "$(cat "$dir/$n.staged")"
-        if [ -f "$dir/$n.absent" ]; then
-            rm -f "$path"
-        else
-            # Beside the target first, so that the rename is atomic.
-            if ! cp -p "$dir/$n.was" "$path.oakum-undo" || ! mv -f "$path.oakum-undo" "$path"; then
-                say "failed: cannot put $path back; its copy is $dir/$n.was" >&2
-                verdict=broken code=3
-            fi
+        staged=${path%/*}/.${path##*/}.oakum-$id
+        "$@" || return
+    done
+}
+
+# --- One after the other ---
+
+# lock SECONDS: the kernel takes it back when this process ends, however it ends.
+lock() {
+    touch "$STATE/lock" || return
+    exec 9<>"$STATE/lock"
+    waited=0
+    until flock -n 9; do
+        [ "$waited" -lt "$1" ] || return
+        waited=$((waited + 1))
+        sleep 1
+    done
+    printf '%s %s\n' "$id" "$$" >"$STATE/lock"
+}
+
+holder() {
+    read -r other pid <"$STATE/lock"
+    who=$(awk -v id="$other" '$2 == id && $3 == "begin" { print $5, "since", $1 }' "$STATE/ledger")
+    printable "another transaction runs here: $other${who:+ of $who} (pid $pid)"
+}
+
+run() {
+    point begun
+    lock 0 || turn_away "$(holder)"
+    point locked
+    recover_others
+    read_manifest
+    begin || refuse "cannot write $STATE/ledger"
+    point recorded
+    each_file check
+    point checked
+    each_file keep_former
+    flush "$dir"/*.was
+    point kept
+    each_file stage
+    point staged
+    for other in $undone; do record "undoes $other" || refuse "cannot write $STATE/ledger"; done
+    each_file announce
+    step stage
+    has_engine && fits
+    count_containers
+    arm
+    swap
+    act
+    settle
+    confirm
+}
+
+# shellcheck source=/dev/null
+read_manifest() { . "$dir/manifest"; }
+
+begin() { record "begin $command $by $plan $controls"; }
+
+digest() { sha256sum <"$1" | cut -d' ' -f1; }
+
+# found PATH: $now is the digest of what is there, `absent`, or `odd` for what is no regular file.
+found() {
+    if [ -f "$1" ] && [ ! -L "$1" ]; then
+        now=$(digest "$1")
+    elif [ -e "$1" ] || [ -L "$1" ]; then
+        now=odd
+    else
+        now=absent
+    fi
+}
+
+check() {
+    found "$path"
+    [ "$now" != odd ] || refuse "stale: $path is no regular file"
+    [ "$now" = "$(cat "$dir/$n.expected")" ] ||
+        refuse "stale: $path is no longer what the plan was made from"
+}
+
+keep_former() {
+    if [ "$(cat "$dir/$n.expected")" = absent ]; then
+        keep "$n.absent" ''
+    else
+        cp -p "$path" "$dir/$n.was" || refuse "cannot keep a copy of $path"
+        [ "$(digest "$dir/$n.was")" = "$(cat "$dir/$n.expected")" ] ||
+            refuse "stale: $path changed while it was copied"
+    fi
+}
+
+stage() {
+    [ ! -e "$dir/$n.gone" ] || return 0
+    read -r mode owner group <"$dir/$n.stat" || :
+    parent=${path%/*}
+    if [ ! -d "$parent" ]; then
+        keep "$n.parent" "$parent"
+        (umask 022 && mkdir -p "$parent") || refuse "cannot make $parent"
+    fi
+    cat "$dir/$n.new" >"$staged" || refuse "cannot write beside $path"
+    chown "$owner:$group" "$staged" || refuse "cannot own $staged"
+    chmod "$mode" "$staged" || refuse "cannot own $staged"
+    [ "$(digest "$staged")" = "$(digest "$dir/$n.new")" ] || refuse "cannot write beside $path"
+    flush "$staged"
+}
+
+announce() {
+    new=absent
+    if [ "$path" = "$(cat "$dir/finally.path" 2>/dev/null)" ]; then
+        [ "$(cat "$dir/finally.kind")" = gone ] || new=$(digest "$dir/finally")
+    elif [ ! -e "$dir/$n.gone" ]; then
+        new=$(digest "$dir/$n.new")
+    fi
+    record "file $n $(cat "$dir/$n.expected") $new $path" || refuse "cannot write $STATE/ledger"
+}
+
+# --- Preflight ---
+
+has_engine() { command -v dockerd >/dev/null; }
+
+# fits: whether the engine that is installed starts under the file to be, tried beside the real one.
+fits() {
+    [ -e "$dir/shadow.json" ] || return 0
+    validate
+    point validated
+    start=$(centiseconds)
+    shadow_boot shadow.json
+    case $? in
+        0) step "preflight shadow boot answered after $(since "$start") s" ;;
+        1)
+            reason=$heard
+            # What the former file fails on, too, is the shadow's fault and not the plan's.
+            ! shadow_boot shadow-former.json && [ "$(unnumbered "$heard")" = "$(unnumbered "$reason")" ] ||
+                refuse "preflight: $reason"
+            without "shadow boot" "$reason"
+            ;;
+        *) without "shadow boot" "$heard" ;;
+    esac
+    point shadowed
+}
+
+unnumbered() { printf '%s' "$1" | tr -d '0-9'; }
+
+# without WHAT REASON: a preflight that cannot be had here; the policy says whether that will do.
+without() {
+    [ "$wanted" = available ] ||
+        refuse "preflight: no $1 here ($2), and oakum_preflight is $wanted"
+    step "preflight no $1: $2"
+}
+
+# The loader's verdict, by a user who may change nothing: with --validate from 23.0 on; before, the
+# loader comes first, and then the complaint that dockerd needs root.
+validate() {
+    trial=$RUN/oakum-$id.json
+    if command -v setpriv >/dev/null; then
+        as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+    else
+        # shellcheck disable=SC2016  # for that shell
+        as_nobody() { su -s /bin/sh nobody -c 'exec "$0" "$@"' -- "$@"; }
+    fi
+    validating=
+    case $(dockerd --version 2>/dev/null) in
+        *" version "[01]?.* | *" version 20."* | *" version "?.*) ;;
+        *) validating=--validate ;;
+    esac
+    cp "$dir/validate.json" "$trial" && chown 65534 "$trial" || refuse "cannot write $trial"
+    # shellcheck disable=SC2086  # no word or one
+    said=$(as_nobody timeout 10 dockerd $validating --config-file "$trial" 2>&1 9>&-)
+    rm -f "$trial"
+    said=$(printf '%s\n' "$said" | grep 'unable to configure the Docker daemon' | tail -n 1)
+    [ -z "$said" ] || refuse "preflight: $(printable "$said" | sed "s|with file $trial: ||")"
+}
+
+# shadow_boot FILE: 0 it answered, 1 it ended, 2 it could not be tried; the reason in $heard.
+shadow_boot() {
+    flags >"$dir/flags"
+    mkdir -p "$dir/shadow"
+    unshare --mount --net --pid --ipc --uts --fork --propagation private --mount-proc \
+        sh "$dir/transaction.sh" shadow "$id" "$1" >"$dir/shadow.out" 2>&1 9>&-
+    ended=$?
+    heard=$(printable "$(tail -n 1 "$dir/shadow.out")")
+    rm -rf "$dir/shadow.out" "$dir/flags"
+    rmdir "$dir/shadow"
+    case $ended:$heard in
+        0:*) return 0 ;;
+        1:unshare:* | *:) heard=${heard:-unshare ended with $ended} && return 2 ;;
+        *) return "$ended" ;;
+    esac
+}
+
+# flags: what the running dockerd was started with, but for what the shadow sets itself.
+flags() {
+    pid=$(dockerd_pid) || return 0
+    skip=no
+    tr '\0' '\n' <"/proc/$pid/cmdline" | sed 1d | while IFS= read -r word; do
+        if [ "$skip" = yes ]; then
+            skip=no
+            continue
+        fi
+        case $word in
+            -H | --host | --containerd | --data-root | -g | --graph | --exec-root | -p | \
+                --pidfile | --config-file) skip=yes ;;
+            -H* | --host=* | --containerd=* | --data-root=* | -g* | --graph=* | \
+                --exec-root=* | -p* | --pidfile=* | --config-file=*) ;;
+            *) printf '%s\n' "$word" ;;
+        esac
+    done
+}
+
+# Inside: the first process of its own pid namespace, so that nothing outlives it. /run and /etc are
+# private copies: dockerd adds a user for userns-remap, and would meet the sockets of the real one.
+shadow() {
+    base=$dir/shadow
+    private() { "$@" 2>&1 || exit 2; }
+    private mount -t tmpfs tmpfs "$base"
+    mkdir "$base/run" "$base/up" "$base/work" "$base/data" "$base/plugins"
+    [ ! -d /run/docker/plugins ] || private mount --bind /run/docker/plugins "$base/plugins"
+    private mount -t overlay -o "lowerdir=/etc,upperdir=$base/up,workdir=$base/work" overlay /etc
+    each_file lay_over || exit 2
+    private mount --bind "$base/run" "$RUN"
+    # Where engines look whether systemd runs, for the cgroup driver.
+    mkdir -p "$RUN/docker/plugins" "$RUN/systemd/system"
+    private mount --bind "$base/plugins" "$RUN/docker/plugins"
+    ip link set lo up
+    set -- --config-file "$dir/$1" --data-root "$base/data" --exec-root "$RUN/oakum" \
+        --pidfile "$RUN/oakum.pid" -H "unix://$RUN/oakum.sock"
+    while IFS= read -r word; do
+        set -- "$@" "$word"
+    done <"$dir/flags"
+    dockerd "$@" >"$base/log" 2>&1 &
+    pid=$!
+    start=$(centiseconds)
+    while :; do
+        nap
+        DOCKER_CONFIG=/nonexistent timeout 5 docker -H "unix://$RUN/oakum.sock" version \
+            >/dev/null 2>&1 && exit 0
+        kill -0 "$pid" || complain
+        passed=$(($(centiseconds) - start))
+        # It would try for a quarter of a minute.
+        [ "$passed" -lt 250 ] || ! grep -q 'Unable to locate plugin' "$base/log" || complain
+        if [ "$passed" -gt "${shadow}00" ]; then
+            echo "dockerd did not answer within $shadow s"
+            exit 2
         fi
     done
-    remove_parents
+}
+
+lay_over() {
+    case $path in
+        /etc/*) if [ -e "$dir/$n.gone" ]; then rm -f "$path"; else cp -p "$staged" "$path"; fi ;;
+    esac
+}
+
+complain() {
+    said=$(grep -aE 'failed to|unable to|Unable to|level=(error|fatal)' "$base/log" | tail -n 1)
+    printf '%s\n' "${said:-dockerd ended without a word}" | sed -e 's/.*msg="//' -e 's/"$//'
+    exit 1
+}
+
+# --- What runs here ---
+
+nap() { sleep 0.2 2>/dev/null || sleep 1; }
+command -v timeout >/dev/null || timeout() { shift; "$@"; }
+
+centiseconds() {
+    read -r up rest </proc/uptime
+    echo "${up%.*}${up#*.}"
+}
+since() {
+    passed=$(($(centiseconds) - $1))
+    echo "$((passed / 100)).$((passed % 100 / 10))"
+}
+
+systemd() { [ -d /run/systemd/system ]; }
+
+# within SECONDS COMMAND…: the Docker client, at the one socket that is the machine's own.
+within() {
+    patience=$1
+    shift
+    DOCKER_CONFIG=/nonexistent timeout "$patience" docker -H unix:///var/run/docker.sock "$@"
+}
+client() { within 10 "$@"; }
+running() { client ps -q --no-trunc 2>/dev/null; }
+answers() { client version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+live_restore() { client info --format '{{.LiveRestoreEnabled}}' 2>/dev/null; }
+live_restore_is() { [ "$(live_restore)" = "$1" ]; }
+
+await() { # await SECONDS COMMAND…
+    end=$(($(centiseconds) + ${1}00))
+    shift
+    until "$@"; do
+        [ "$(centiseconds)" -lt "$end" ] || return 1
+        nap
+    done
+}
+
+last_words() {
+    if systemd; then
+        said=$(journalctl -q -o cat --no-pager -u docker -n 30 2>/dev/null |
+            grep -aE 'failed|error|[Uu]nable' | tail -n 1)
+    else
+        said=$(tail -n 30 /var/log/docker.log 2>/dev/null | grep -aE 'failed|error|[Uu]nable' | tail -n 1)
+    fi
+    printable "$(printf '%s' "$said" | sed -e 's/.*msg="//' -e 's/"$//')"
+}
+
+# dockerd_pid: systemd knows; a pid file may be stale, and its number belong to a stranger.
+dockerd_pid() {
+    pid=0
+    if systemd; then
+        pid=$(systemctl show -p MainPID docker.service 2>/dev/null)
+        pid=${pid#MainPID=}
+    fi
+    case $pid in
+        '' | 0 | *[!0-9]*)
+            pid=$(cat /var/run/docker.pid 2>/dev/null)
+            case $pid in '' | *[!0-9]*) return 1 ;; esac
+            [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 1
+            ;;
+    esac
+    echo "$pid"
+}
+
+restart_dockerd() { # restart_dockerd SECONDS
+    if systemd; then
+        systemctl reset-failed docker.service docker.socket 2>/dev/null
+        timeout "$1" systemctl restart docker.service
+    elif command -v rc-service >/dev/null; then
+        timeout "$1" rc-service docker restart
+    else
+        timeout "$1" service docker restart
+    fi >/dev/null 2>&1 9>&-
+}
+
+hang_up() {
+    pid=$(dockerd_pid) || return
+    kill -HUP "$pid" 2>/dev/null
+}
+
+# --- Before and after ---
+
+count_containers() {
+    : "${was_running=}"
+    [ "$action" != none ] || return 0
+    was_running=$(running) || refuse "cannot list the running containers"
+    printf '%s\n' "$was_running" >"$dir/running" || refuse "cannot write $dir"
+    choose_dialer
+    published >"$dir/ports" 2>/dev/null
+    point counted
+    if probe_container; then
+        printf '' >"$dir/probe-ran"
+    else
+        step "preflight no probe container: $heard"
+    fi
+    point probed
+}
+
+# published: IP PORT HOST-IP HOST-PORT of the ports that answer, at the container and at the host.
+published() {
+    [ -n "$dialer" ] && [ -n "$was_running" ] || return 0
+    # shellcheck disable=SC2016,SC2086  # a Go template; one word for each container
+    client inspect --format '{{$ip := ""}}{{range .NetworkSettings.Networks}}{{$ip = .IPAddress}}{{end
+        }}{{range $port, $to := .NetworkSettings.Ports}}{{range $to}}{{println $ip $port .HostIp .HostPort
+        }}{{end}}{{end}}' $was_running | grep '^[0-9.]* [0-9]*/tcp [0-9.]* [0-9]*$' | head -n 100 |
+        while read -r ip port host at; do
+            port=${port%/tcp}
+            [ "$host" != 0.0.0.0 ] || host=127.0.0.1
+            dial "$ip" "$port" && dial "$host" "$at" && echo "$ip $port $host $at"
+        done
+}
+
+choose_dialer() {
+    dialer=
+    for tool in bash nc; do
+        command -v "$tool" >/dev/null && dialer=$tool && return
+    done
+}
+
+dial() {
+    # shellcheck disable=SC2016  # for bash
+    case $dialer in
+        bash) timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" </dev/null ;;
+        nc) timeout 2 nc -z "$1" "$2" </dev/null ;;
+    esac >/dev/null 2>&1
+}
+
+# A port counts only while its container's own door is open: the proxy takes calls for a closed one.
+silent_port() {
+    while read -r ip port host at; do
+        dial "$host" "$at" || ! dial "$ip" "$port" || {
+            echo "$host:$at"
+            return
+        }
+    done <"$dir/ports"
+}
+ports_answer() {
+    silent=$(silent_port)
+    [ -z "$silent" ]
+}
+
+# probe_container: the smallest container that can be had without a registry starts and ends well.
+probe_container() {
+    heard="no docker-init on this host"
+    init=$(PATH="$PATH:/usr/libexec/docker:/usr/lib/docker" command -v docker-init) || return
+    mkdir -p "$dir/probe" && cp -L "$init" "$dir/probe/init" && chmod 755 "$dir/probe/init" || return
+    heard=$(tar -C "$dir/probe" -c init | within 60 import - "oakum-probe:$id" 2>&1 >/dev/null) &&
+        heard=$(within 60 run --rm --network none --name "oakum-probe-$id" "oakum-probe:$id" \
+            /init --version 2>&1)
+    ended=$?
+    heard=$(printable "$(printf '%s\n' "$heard" | grep -v '^See ' | tail -n 1)")
+    forget_probe
+    return "$ended"
+}
+
+forget_probe() {
+    rm -rf "$dir/probe"
+    client rm -f "oakum-probe-$id" >/dev/null 2>&1
+    client rmi "oakum-probe:$id" >/dev/null 2>&1
+}
+
+# --- Arm and disarm ---
+
+arm() {
+    if systemd; then
+        overdue=$((answer * 6 + watch + shadow * 2 + 300))
+        timeout 30 systemd-run --quiet --unit="oakum-undo-$id" --on-active="$overdue" \
+            /bin/sh "$dir/transaction.sh" overdue "$id" >/dev/null 2>&1 ||
+            refuse "cannot arm the timer that would undo this: systemd-run failed"
+        point armed-timer
+        arm_boot || refuse "cannot write $BOOT_UNIT"
+        step arm
+    else
+        point armed-timer
+        step "arm without a boot hook, which only systemd has: after a power cut run oakum again"
+    fi
+    point armed-boot
+}
+
+arm_boot() {
+    wants=${BOOT_LINK%/*}
+    if [ ! -d "$wants" ]; then
+        printf '' >"$dir/made-wants" && (umask 022 && mkdir "$wants") || return
+    fi
+    (umask 022 && cat >"$BOOT_UNIT") <<UNIT || return
+[Unit]
+Description=Undo what a power cut left of an oakum transaction
+DefaultDependencies=no
+RequiresMountsFor=$STATE /etc
+Before=docker.service
+ConditionPathExists=$dir/transaction.sh
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh $dir/transaction.sh boot
+UNIT
+    ln -sf "$BOOT_UNIT" "$BOOT_LINK" && flush "$BOOT_UNIT" "$wants"
+}
+
+disarm() {
+    rm -f "$BOOT_LINK" "$BOOT_UNIT"
+    [ ! -e "$dir/made-wants" ] || rmdir "${BOOT_LINK%/*}" 2>/dev/null
+    ! systemd || systemctl stop "oakum-undo-$id.timer" >/dev/null 2>&1
+}
+
+# --- The change ---
+
+swap() {
+    point swap-begins
+    each_file check
+    printf '' >"$dir/swapping" || refuse "cannot write $dir"
+    flush "$dir/swapping" "$dir"
+    each_file put
     sync
+    point swapped
+    step swap
+}
+
+put() {
+    if [ -e "$dir/$n.gone" ]; then
+        rm -f "$path" || fail "cannot remove $path"
+    else
+        mv -f "$staged" "$path" || fail "cannot replace $path"
+    fi
+    [ "$n" -gt 1 ] || point swap-1
+}
+
+# ours: nobody else wrote meanwhile; dockerd must not be told to read what nobody checked.
+ours() {
+    found "$path"
+    if [ -e "$dir/$n.gone" ]; then [ "$now" = absent ]; else
+        [ "$now" = "$(digest "$dir/$n.new")" ]
+    fi || fail "somebody else wrote $path meanwhile"
+}
+
+touched() { printf '%s' "$1" >"$dir/touched" && flush "$dir/touched"; }
+
+act() {
+    case $action in
+        none) return ;;
+        reload) reload ;;
+        restart)
+            if [ "$live_restore_first" = yes ]; then
+                reload
+                await 10 live_restore_is true ||
+                    fail "live-restore did not come on by reload: $(last_words)"
+                point live-reloaded
+            fi
+            each_file ours
+            touched restarted
+            point restart
+            restart_dockerd "$answer" || fail "dockerd did not restart: $(last_words)"
+            step restart
+            point restarted
+            ;;
+    esac
+    await "$answer" answers || fail "dockerd does not answer: $(last_words)"
+    point answered
+    [ ! -e "$dir/finally.path" ] || put_finally
+}
+
+reload() {
+    each_file ours
+    touched reloaded
+    hang_up || fail "dockerd has no pid that could be told to reload"
+    point live-reload
+    step reload
+}
+
+put_finally() {
+    each_file ours
+    path=$(cat "$dir/finally.path")
+    put_spare "$dir/finally.reset" && hang_up && await 10 live_restore_is false ||
+        fail "live-restore did not go off by reload: $(last_words)"
+    each_file at_last
+    flush "$dir"
+    step reload
+}
+
+# put_spare FILE: a version of daemon.json that stands at $path for a moment only.
+put_spare() {
+    spare=${path%/*}/.${path##*/}.oakum-$id-undo
+    cp "$1" "$spare" && flush "$spare" && mv -f "$spare" "$path"
+}
+
+at_last() {
+    [ "$path" = "$(cat "$dir/finally.path")" ] || return 0
+    if [ "$(cat "$dir/finally.kind")" = gone ]; then
+        rm -f "$path" && mv "$dir/$n.new" "$dir/$n.gone" || fail "cannot remove $path"
+    else
+        read -r mode owner group <"$dir/$n.stat" || :
+        cat "$dir/finally" >"$staged" && chown "$owner:$group" "$staged" &&
+            chmod "$mode" "$staged" && flush "$staged" && cp "$dir/finally" "$dir/$n.new" &&
+            mv -f "$staged" "$path" || fail "cannot replace $path"
+    fi
+}
+
+settle() {
+    [ "$action" != none ] || return 0
+    read_back
+    point read-back
+    said=
+    if [ "$containers" = stay ]; then
+        await 10 all_running || fail "a container that ran before does not run now"
+        point containers
+        await 10 ports_answer || fail "the published port $silent does not answer any more"
+        point ports
+        said="$(wc -w <"$dir/running" | tr -d ' ') containers, $(wc -l <"$dir/ports" | tr -d ' ') ports"
+    fi
+    if [ -e "$dir/probe-ran" ]; then
+        probe_container || fail "no container starts any more: $heard"
+        said="${said:+$said, }probe container"
+    fi
+    point probed-after
+    step "settle $said"
+    look_after
+    point watched
+}
+
+read_back() {
+    i=0
+    while [ "$i" -lt "$expects" ]; do
+        i=$((i + 1))
+        template=$(cat "$dir/expect.$i") value=$(cat "$dir/expected.$i")
+        await 10 says || fail "dockerd says '$got' for $template, and the plan wants '$value'"
+    done
+}
+says() {
+    got=$(printable "$(client info --format "$template" 2>/dev/null)")
+    [ "$got" = "$value" ]
+}
+
+all_running() {
+    now=$(running) || return 1
+    while read -r one; do
+        case $now in *"$one"*) ;; *) return 1 ;; esac
+    done <"$dir/running"
+}
+
+# look_after: a dockerd may die long after it began to answer.
+look_after() {
+    mine=$(dockerd_pid) || fail "dockerd is gone: $(last_words)"
+    left=$watch
+    while [ "$left" -gt 0 ]; do
+        left=$((left - 1))
+        sleep 1
+        [ "$(dockerd_pid)" = "$mine" ] && kill -0 "$mine" ||
+            fail "dockerd died $((watch - left)) s after it had begun to answer: $(last_words)"
+    done
+    await "$answer" answers || fail "dockerd does not answer any more: $(last_words)"
+    [ "$containers" != stay ] || all_running || fail "a container that ran before has ended since"
+    [ "$watch" = 0 ] || step "watch $watch s"
+}
+
+confirm() {
+    each_file remove_made_folder
+    point confirm
+    record confirmed || fail "cannot write $STATE/ledger"
+    point confirmed
+    step confirm
+    conclude confirmed
+}
+
+# A folder that some transaction of ours made goes with the last file in it.
+remove_made_folder() {
+    parent=${path%/*}
+    [ ! -e "$dir/$n.gone" ] || ! grep -qxF "$parent" "$STATE"/txn/*/*.parent 2>/dev/null ||
+        rmdir -p "$parent" 2>/dev/null || :
+}
+
+# conclude WORD: the ledger says it; now nothing else may be left to say otherwise.
+conclude() {
+    forget_leavings
+    disarm
+    point disarmed
+    prune
+    point pruned
+    rm -f "$dir/manifest" "$dir"/*.json "$dir/swapping"
+    journal "verdict $1"
+    rm -f "$dir/transaction.sh"
+    [ "$1 $leaving" != "confirmed yes" ] || rm -rf "$STATE"
+    exit 0
+}
+
+forget_leavings() {
+    [ ! -e "$dir/probe" ] || forget_probe
+    rm -f "$RUN/oakum-$id.json"
+    each_file remove_staged
+}
+remove_staged() { rm -f "$staged" "$staged-undo"; }
+
+prune() {
+    # shellcheck disable=SC2012  # names are ours: a time and hexadecimal digits
+    ls -1 "$STATE/txn" | awk '
+        FNR == NR { if ($3 == "confirmed") ended[$2] = 1
+                    if ($3 == "begin" && $4 == "rollback") back[$2] = 1
+                    if ($3 == "undoes") undone[$4] = $2
+                    next }
+        !(ended[$1] && !back[$1] && !(undone[$1] in ended)) { print $1 }
+    ' "$STATE/ledger" - | sort -r | tail -n +$((KEEP + 1)) | while read -r old; do
+        [ "$old" = "$id" ] || rm -rf "$STATE/txn/${old:?}"
+    done
+}
+
+# --- The way back ---
+
+# Before the lock: nothing was touched.
+turn_away() {
+    journal "refused $(printable "$*")"
+    rm -f "$dir/transaction.sh" "$dir/manifest"
+    journal "verdict refused"
+    exit 0
+}
+
+# Before anything was swapped.
+refuse() {
+    reason=$(printable "$*")
+    each_file remove_staged
+    each_file remove_parent
+    grep -q " $id begin " "$STATE/ledger" 2>/dev/null || begin
+    record "refused $reason"
+    journal "refused $reason"
+    conclude refused
+}
+
+remove_parent() {
+    [ ! -e "$dir/$n.parent" ] || rmdir -p "$(cat "$dir/$n.parent")" 2>/dev/null || :
+}
+
+fail() {
+    [ -e "$dir/swapping" ] || refuse "$*"
+    undo "$*"
+}
+
+# undo REASON [files-only]: may be ended anywhere and begun again.
+undo() {
+    reason=$(printable "$1") outcome=rolled-back
+    journal "failed $reason"
+    point undo
+    was_touched=$(cat "$dir/touched" 2>/dev/null)
+    [ $# = 1 ] || was_touched=
+    if [ "$was_touched" = restarted ] || [ -n "$was_touched" ] && ! answers; then
+        if cross_bridge; then
+            was_touched=reloaded
+            touched reloaded
+        fi
+    fi
+    [ "$was_touched" != reloaded ] || [ ! -e "$dir/reset" ] || reset_dockerd
+    point bridged
+    each_file restore
+    each_file remove_parent
+    sync
+    point restored
     # A dockerd that was told nothing is left alone: a restart that it did not have would stop
     # containers. A reload is taken back by a reload, but a daemon that is gone has to be started.
-    if [ "$touched" = reloaded ] && answers; then
+    if [ "$was_touched" = reloaded ] && answers; then
         hang_up
-    elif [ "$touched" != no ]; then
-        restart_dockerd
+    elif [ -n "$was_touched" ]; then
+        restart_dockerd $((answer + 100))
     fi
-    [ "$touched" = no ] || await 60 answers || { verdict=broken code=3; }
-    step "$verdict"
-    cleanup
-    say "verdict $verdict $id"
-    exit "$code"
+    [ -z "$was_touched" ] || healthy || outcome=broken
+    point undone
+    record "$outcome $reason"
+    conclude "$outcome"
 }
+
+healthy() {
+    await "$answer" answers || {
+        journal "failed dockerd does not answer: $(last_words)"
+        return 1
+    }
+    [ "$containers" != stay ] || [ ! -e "$dir/running" ] || await 30 all_running || {
+        journal "failed a container that ran before does not run now"
+        return 1
+    }
+}
+
+cross_bridge() {
+    [ -e "$dir/bridge" ] || return
+    path=$(cat "$dir/bridge.path")
+    put_spare "$dir/bridge" || return
+    # Live-restore has to be on in the dockerd that ends, too.
+    if answers && ! live_restore_is true; then
+        hang_up && await 10 live_restore_is true
+    fi
+    restart_dockerd $((answer + 100)) && await "$answer" answers
+}
+
+reset_dockerd() {
+    path=$(cat "$dir/bridge.path")
+    put_spare "$dir/reset" && hang_up && await 10 live_restore_is false
+}
+
+restore() {
+    rm -f "$staged"
+    found "$path"
+    new=absent was=absent
+    [ ! -e "$dir/$n.new" ] || new=$(digest "$dir/$n.new")
+    [ ! -e "$dir/$n.was" ] || was=$(digest "$dir/$n.was")
+    [ "$now" != "$was" ] || [ "$now" = absent ] || same_stat || now=changed
+    [ "$now" != "$was" ] || return 0
+    # A stranger's edit is kept, and where it lies is said.
+    case $now in
+        "$new" | changed | absent | odd) ;;
+        *) mid_way || {
+            cp -p "$path" "$dir/$n.foreign" &&
+                journal "failed somebody else's $path is kept in $dir/$n.foreign"
+        } ;;
+    esac
+    if [ "$was" = absent ]; then
+        rm -f "$path"
+    else
+        cp -p "$dir/$n.was" "$staged-undo" && flush "$staged-undo" && mv -f "$staged-undo" "$path"
+    fi || {
+        journal "failed cannot put $path back; its copy is $dir/$n.was"
+        outcome=broken
+    }
+    return 0
+}
+
+# Bytes that we put there ourselves on the way: the bridge, or what stood before the final ones.
+mid_way() {
+    for step in "$dir/bridge" "$dir/reset" "$dir/finally.reset" "$dir/finally"; do
+        [ ! -e "$step" ] || [ "$now" != "$(digest "$step")" ] || return 0
+    done
+    return 1
+}
+
+same_stat() {
+    # shellcheck disable=SC2012  # mode, owner and group alone are looked at
+    [ "$(ls -ldn "$path" | awk '{ print $1, $3, $4 }')" = \
+        "$(ls -ldn "$dir/$n.was" | awk '{ print $1, $3, $4 }')" ]
+}
+
+# recover [files-only]: for a transaction whose process is gone.
+recover() {
+    lock 300 || exit 0 # whoever holds it for so long is alive, and ends by itself
+    [ -e "$dir/transaction.sh" ] || exit 0
+    [ ! -e "$dir/manifest" ] || read_manifest
+    ended=$(verdict)
+    case $ended in
+        '') ;;
+        *) conclude "$ended" ;;
+    esac
+    [ -e "$dir/swapping" ] || refuse "the transaction was ended before it changed anything"
+    undo "${2-the transaction was ended on its way}" ${1+"$1"}
+}
+
+# recover_others: what began and was never ended is undone before anything else begins. Each one
+# takes the lock for itself, which is why ours is given away and taken again.
+recover_others() {
+    unfinished=$(awk '
+        $3 == "begin" { open[$2] = 1 }
+        $3 ~ /^(confirmed|rolled-back|refused|broken)$/ { delete open[$2] }
+        END { for (one in open) print one }' "$STATE/ledger" 2>/dev/null)
+    for other in $unfinished; do
+        [ -e "$STATE/txn/$other/transaction.sh" ] || continue
+        exec 9>&-
+        sh "$STATE/txn/$other/transaction.sh" recover "$other"
+        lock 0 || turn_away "$(holder)"
+    done
+}
+
+boot() {
+    for folder in "$STATE"/txn/*/transaction.sh; do
+        [ ! -e "$folder" ] || sh "$folder" booted "$(basename "${folder%/*}")"
+    done
+}
+
+overdue() {
+    systemctl kill --signal=KILL "oakum-$id.service" >/dev/null 2>&1
+    recover
+}
+
+# watch: where systemd would have seen the process end, this looks every second.
+watch() {
+    read_manifest
+    left=$((answer * 6 + watch + shadow * 2 + 300)) free=0
+    while [ -e "$dir/transaction.sh" ]; do
+        sleep 1
+        left=$((left - 1))
+        if flock -n "$STATE/lock" true; then free=$((free + 1)); else free=0; fi
+        if [ "$left" = 0 ]; then
+            read -r other pid <"$STATE/lock"
+            [ "$other" != "$id" ] || kill -KILL "-$pid"
+        fi
+        [ "$free" -lt 3 ] || recover
+    done
+}
+
+verb=$1 id=${2-} dir=$STATE/txn/${2-} crash=
+[ ! -e /etc/oakum-lab-host ] || crash=$(cat "$dir/crash" 2>/dev/null)
+case $verb in
+    run) run ;;
+    recover)
+        if systemd && [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; then
+            recover files-only "the host was shut down on the way"
+        fi
+        recover
+        ;;
+    booted) recover files-only "the host was started again on the way" ;;
+    boot) boot ;;
+    overdue) overdue ;;
+    watch) watch ;;
+    shadow)
+        read_manifest
+        shadow "$3"
+        ;;
+esac
+# end

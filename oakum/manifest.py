@@ -1,0 +1,175 @@
+"""A plan as the calls that ``host/transaction.sh`` carries out: pure data, no I/O.
+
+What the script cannot do itself is done here: everything that needs daemon.json as a document.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from oakum.engine.catalogue import flag_for
+from oakum.engine.document import Document, loads, merge, same
+from oakum.facts import HostFacts, Read
+from oakum.model import Change, Disruption, Kind, Plan
+from oakum.policy import Policy
+
+Call = tuple[str, ...]
+"""A function of the script and its arguments, not yet quoted."""
+
+SHADOW_SETS: Final = (
+    "config-file",
+    "containerd",
+    "data-root",
+    "exec-root",
+    "graph",
+    "hosts",
+    "pidfile",
+)
+"""Keys of daemon.json that the shadow boot has values of its own for."""
+
+NOT_VALIDATED: Final = (
+    "tls",
+    "tlscacert",
+    "tlscert",
+    "tlskey",
+    "tlsverify",
+    "userns-remap",
+)
+"""Keys that an ordinary user's dockerd could not judge: it may not read the keys of TLS, and would
+have to create the user of ``userns-remap`` (docker-facts a11). The shadow boot judges them."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the ledger says of a transaction beside its plan: ``by`` is user@machine."""
+
+    id: str
+    by: str
+
+
+def calls(plan: Plan, facts: HostFacts, policy: Policy, about: About) -> list[Call]:
+    """The manifest of a plan; empty when it changes neither file nor service."""
+    files = [change for change in plan.changes if change.kind is Kind.FILE]
+    action = service_action(plan, facts)
+    if plan.idle or not (files or action[1] != "none" or plan.undoes or plan.leave):
+        return []
+    limits = policy.time_limits
+    return [
+        ("about", "rollback" if _goes_back(plan) else "apply", about.by, digest(plan), names(plan)),
+        ("limits", str(limits.answer), str(limits.watch), str(limits.shadow)),
+        ("preflight", policy.preflight),
+        *(_file(change, plan, facts) for change in files),
+        *(("undoes", one) for one in plan.undoes),
+        *_daemon_json(files, plan, facts),
+        action,
+        *([("leave",)] if plan.leave else []),
+    ]
+
+
+def _goes_back(plan: Plan) -> bool:
+    return bool(plan.undoes or plan.leave)
+
+
+def digest(plan: Plan) -> str:
+    """16 hexadecimal digits that tell one plan's changes from another's."""
+    told = "\0".join(f"{change.path}\0{change.diff}" for change in plan.changes)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def names(plan: Plan) -> str:
+    """The controls that a plan acts for, with commas; ``-`` where there are none."""
+    return ",".join(dict.fromkeys(name for row in plan.changes for name in row.controls)) or "-"
+
+
+def service_action(plan: Plan, facts: HostFacts) -> Call:
+    """What dockerd is told; whether live-restore comes on before; whether containers stay."""
+    stay = "may-stop" if plan.disruption >= Disruption.OUTAGE else "stay"
+    if plan.disruption is Disruption.NONE:
+        return "service", "none", "no", stay
+    if plan.disruption is Disruption.RELOAD:
+        return "service", "reload", "no", stay
+    first = "yes" if _turns_on(plan) and stay == "stay" and _running(facts) else "no"
+    return "service", "restart", first, stay
+
+
+def _turns_on(plan: Plan) -> bool:
+    """Whether the plan switches live-restore on."""
+    return not plan.undoes and any("live-restore" in change.controls for change in plan.changes)
+
+
+def _running(facts: HostFacts) -> int:
+    return len(facts.containers.value) if isinstance(facts.containers, Read) else 0
+
+
+def _sha256(content: bytes | None) -> str:
+    return "absent" if content is None else hashlib.sha256(content).hexdigest()
+
+
+def _file(change: Change, plan: Plan, facts: HostFacts) -> Call:
+    if plan.live_restore_last and change.path == _target(facts):
+        # Everything but live-restore; what the file holds in the end comes by ``finally``.
+        before_last = merge(loads(change.after or b"", empty_ok=True), {"live-restore": True})
+        return _written(change, before_last)
+    if change.after is None:
+        return "remove", change.path, _sha256(change.before)
+    return _written(change, change.after)
+
+
+def _written(change: Change, content: bytes) -> Call:
+    rights = (change.mode, str(change.owner), str(change.group))
+    return "file", change.path, *rights, _sha256(change.before), content.decode("utf-8")
+
+
+def _target(facts: HostFacts) -> str | None:
+    return facts.daemon_file.value.target if isinstance(facts.daemon_file, Read) else None
+
+
+def _daemon_json(files: list[Change], plan: Plan, facts: HostFacts) -> Iterator[Call]:
+    """What is asked of the engine, where the plan touches daemon.json."""
+    change = next((change for change in files if change.path == _target(facts)), None)
+    if change is None:
+        return
+    former = loads(change.before or b"", empty_ok=True)
+    coming = loads(change.after or b"", empty_ok=True)
+    shadows = [merge(document, {}, SHADOW_SETS).decode() for document in (coming, former)]
+    yield "shadow_files", *shadows, merge(coming, {}, NOT_VALIDATED).decode()
+    if _turns_on(plan) or plan.live_restore_last:
+        yield "bridge", change.path, merge(former, {"live-restore": True}).decode()
+    if _turns_on(plan) and "live-restore" not in former.settings:
+        yield "reset", _off(former)
+    if plan.live_restore_last:
+        end = ("gone", "") if change.after is None else ("file", change.after.decode("utf-8"))
+        yield "finally", change.path, _off(coming), *end
+    if plan.disruption > Disruption.NONE:
+        yield from _expected(former.settings, coming.settings, facts)
+
+
+def _off(document: Document) -> str:
+    """daemon.json with live-restore off, said aloud: a reload keeps what is said no more."""
+    return merge(document, {"live-restore": False}).decode()
+
+
+_SAYS: Final[Mapping[str, str]] = {
+    "live-restore": "{{.LiveRestoreEnabled}}",
+    "log-driver": "{{.LoggingDriver}}",
+    "storage-driver": "{{.Driver}}",
+    "userns-remap": '{{range .SecurityOptions}}{{if eq . "name=userns"}}on{{end}}{{end}}',
+}
+"""What ``docker info`` tells, as templates, of the keys that it tells anything of."""
+
+
+def _expected(
+    former: Mapping[str, Any], coming: Mapping[str, Any], facts: HostFacts
+) -> Iterator[Call]:
+    """What dockerd has to say afterwards of the keys that change; a flag has its own say."""
+    flags = facts.flags.value if isinstance(facts.flags, Read) else {}
+    for key, template in _SAYS.items():
+        if same(former.get(key), coming.get(key)) or flag_for(key, flags):
+            continue
+        if key == "live-restore":
+            yield "expect", template, "true" if coming.get(key) else "false"
+        elif key == "userns-remap":
+            yield "expect", template, "on" if coming.get(key) else ""
+        elif coming.get(key):
+            yield "expect", template, str(coming[key])
