@@ -11,7 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -169,8 +171,9 @@ def history(inventory: str, **given: Any) -> NoReturn:
     """
     _writable(given["output"])
     started, clock = _now(), time.monotonic()
-    with _fleet(inventory, given) as fleet, _progress("reading", len(fleet.targets)) as seen:
-        rows = fleet.remember(seen)
+    progress = partial(_progress, quiet=bool(given["quiet"]))
+    with _fleet(inventory, given) as fleet, progress("reading", len(fleet.targets)) as on:
+        rows = fleet.remember(on.seen)
     report = Report("history", fleet.profiles, started, _now(), tuple(rows))
     code = exit_code_of(report, None)
     _write(report, given, code, None, time.monotonic() - clock)
@@ -200,18 +203,19 @@ def _run(
         )
     _writable(given["output"])
     started, clock = _now(), time.monotonic()
+    progress = partial(_progress, quiet=bool(given["quiet"]))
     doing, question = _CHANGING.get(command, ("probing", ""))
     with _fleet(inventory, given, road) as fleet:
         total = len(fleet.targets)
         if command not in _CHANGING:
-            with _progress(doing, total) as seen:
-                rows = fleet.look(seen)
+            with progress(doing, total) as on:
+                rows = fleet.look(on.seen)
         elif yes:
-            with _progress(doing, total) as seen:
-                rows = fleet.change(seen)
+            with progress(doing, total) as on:
+                rows = fleet.change(on.seen, told=on.told)
         else:
-            with _progress("probing", total) as seen:
-                shown = fleet.look(seen)
+            with progress("probing", total) as on:
+                shown = fleet.look(on.seen)
             planned = {row.name: row for row in shown}
             rows = shown
             if any(row.plan and not row.plan.idle for row in shown):
@@ -219,8 +223,8 @@ def _run(
                 click.echo(_text(preview, given, ExitCode.OK, None, None, stderr=True), err=True)
                 if not click.confirm(question, err=True):
                     raise click.exceptions.Exit(ExitCode.INTERRUPTED)
-            with _progress(doing, total) as seen:
-                rows = fleet.change(seen, planned=planned)
+            with progress(doing, total) as on:
+                rows = fleet.change(on.seen, planned=planned, told=on.told)
     report = Report(command, fleet.profiles, started, _now(), tuple(rows))
     code = exit_code_of(report, _severity(given["fail_on"]))
     _write(report, given, code, _next(report, inventory, given), time.monotonic() - clock)
@@ -344,12 +348,22 @@ def _text(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """Who is told how a run goes: of each host that is done, and of each step on the way."""
+
+    seen: Callable[[HostReport], None]
+    told: Callable[[str, str], None] | None
+
+
 @contextmanager
-def _progress(verb: str, total: int) -> Iterator[Callable[[HostReport], None]]:
-    """A bar over hosts on stderr, where that is a terminal."""
+def _progress(verb: str, total: int, *, quiet: bool) -> Iterator[_Progress]:
+    """A bar over hosts on stderr, where that is a terminal; steps as lines, unless ``quiet``."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeElapsedColumn as Elapsed
+
+    from oakum.report import printable
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed())
@@ -357,7 +371,11 @@ def _progress(verb: str, total: int) -> Iterator[Callable[[HostReport], None]]:
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
         task = bar.add_task(verb, total=total)
-        yield lambda row: bar.advance(task)
+
+        def told(host: str, step: str) -> None:
+            console.print(printable(f"{host}: {step}"), markup=False, highlight=False)
+
+        yield _Progress(lambda row: bar.advance(task), None if quiet else told)
 
 
 def _complain(text: str) -> None:

@@ -212,12 +212,21 @@ class Outcome(enum.StrEnum):
     ROLLED_BACK = "rolled-back"
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that a transaction did on a host, in its own words, such as ``preflight``."""
+
+    name: str
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostReport:
     """One host's row of a report, whatever command made it.
 
     ``error`` says why the host could not be read or changed; ``facts`` is the summary of
-    ``facts.summary``: plain text by name. ``history`` is the host's ledger, oldest first.
+    ``facts.summary``: plain text by name. ``history`` is the host's ledger, oldest first;
+    ``steps`` are what its transaction did.
     """
 
     name: str
@@ -229,6 +238,7 @@ class HostReport:
     outcome: Outcome | None = None
     transaction: str | None = None
     history: tuple[Entry, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

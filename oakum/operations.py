@@ -50,6 +50,12 @@ def packages(plan: Plan, manager: str) -> Commands:
 
 
 @operation()
+def follow(transaction_id: str) -> Commands:
+    """Wait for a transaction that is on the host already; fails unless it is confirmed."""
+    yield StringCommand(follow_command(transaction_id))
+
+
+@operation()
 def transaction(plan: Plan, facts: HostFacts, policy: Policy, about: About) -> Commands:
     """Carry a plan out on the host, in one exec that follows what goes on without it."""
     if command := transaction_command(plan, facts, policy, about):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Final, TypeVar
 
+from paramiko.channel import ChannelStderrFile
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.command import StringCommand
 from pyinfra.api.facts import FactBase
@@ -119,7 +120,7 @@ class BoundedLines:
 
     def __iter__(self) -> Iterator[str]:
         left, rest = MOST_OUTPUT, b""
-        while chunk := self.file.read(65536):
+        while chunk := self._arrived():
             left -= len(chunk)
             *lines, rest = (rest + chunk).split(b"\n")
             yield from (line.decode("utf-8", "replace") for line in lines)
@@ -129,3 +130,9 @@ class BoundedLines:
                 return
         if rest:
             yield rest.decode("utf-8", "replace")
+
+    def _arrived(self) -> bytes:
+        """What has come by now; waits for the first byte. Empty at the end."""
+        if isinstance(self.file, ChannelStderrFile):
+            return bytes(self.channel.recv_stderr(65536))
+        return bytes(self.channel.recv(65536))

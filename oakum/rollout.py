@@ -6,6 +6,7 @@ no barrier between hosts, and whatever goes wrong on one stays in its row.
 
 import fnmatch
 import logging
+import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,15 +21,17 @@ from pyinfra.api.config import Config
 from pyinfra.api.exceptions import ConnectError, NestedOperationError, PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
+from pyinfra.api.output import set_echo
 from pyinfra.api.state import State, StateStage
 from pyinfra.connectors import util as connector_util
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_cli.inventory import make_inventory
 
+from oakum import operations
 from oakum.deploy import HARDEN, Road, change, new_transaction_id, policy_for
 from oakum.facts import HostFacts
 from oakum.history import ledger
-from oakum.model import HostReport, Outcome, Plan
+from oakum.model import HostReport, Outcome, Plan, Step
 from oakum.policy import Layer, Policy, PolicyError, nearest
 from oakum.probe import NoAnswer
 
@@ -84,6 +87,9 @@ class Target:
 Seen = Callable[[HostReport], None]
 """Told of each host's row as soon as it is known."""
 
+Told = Callable[[str, str], None]
+"""Told of each step of a transaction as soon as it is done: the host's name, and the step."""
+
 
 class Fleet:
     """The hosts of an inventory that are meant, ready to be looked at and changed.
@@ -125,7 +131,11 @@ class Fleet:
         return self._each(self.targets, lambda target: _planned(target)[0], seen)
 
     def change(
-        self, seen: Seen, *, planned: Mapping[str, HostReport] | None = None
+        self,
+        seen: Seen,
+        *,
+        planned: Mapping[str, HostReport] | None = None,
+        told: Told | None = None,
     ) -> list[HostReport]:
         """Probe, plan, change and verify every host; a clean one costs one exec.
 
@@ -140,7 +150,8 @@ class Fleet:
                 return replace(agreed, outcome=Outcome.UNCHANGED if unchanged else None)
             return _changed(target, agreed)
 
-        return self._each(self.targets, one, seen)
+        with _streaming(self, told):
+            return self._each(self.targets, one, seen)
 
     def remember(self, seen: Seen) -> list[HostReport]:
         """Read the ledger of every host; one exec each."""
@@ -279,27 +290,57 @@ def _changed(target: Target, agreed: HostReport | None) -> HostReport:
     try:
         change(plan, facts, target.policy, transaction_id)
     except NestedOperationError:
+        if _verdict(target.host) is None and not _caught_up(target, transaction_id):
+            return _failed(target, row)
+    row = replace(row, steps=tuple(_steps(target.host)))
+    if _verdict(target.host) not in (None, "confirmed"):
         return _failed(target, row)
     return _verified(target, row, plan)
 
 
+def _caught_up(target: Target, transaction_id: str) -> bool:
+    """Whether a transaction whose connection was lost could be followed to its end."""
+    _leave(target.host)
+    try:
+        target.host.connect(show_errors=False, raise_exceptions=True)
+        operations.follow(name="Follow the transaction", transaction_id=transaction_id)
+    except (ConnectError, NestedOperationError):
+        pass  # its verdict, if it has one, tells
+    return _verdict(target.host) is not None
+
+
 def _failed(target: Target, row: HostReport) -> HostReport:
     """The row of a host whose operation failed, with the host's own words and its state now."""
-    lines = [line for op in _operations(target.host) for line in op]
-    verdict = next((line for line in lines if line.startswith("verdict ")), "")
+    verdict, lines = _verdict(target.host), _said(target.host)
     reasons = [line for line in lines if line.startswith(("refused: ", "failed: "))]
-    reason = (reasons or lines[-1:] or ["the connection was lost while it changed"])[0]
-    undone = "rolled-back" in verdict or "refused" in verdict
-    outcome = Outcome.ROLLED_BACK if "rolled-back" in verdict else Outcome.FAILED
-    error = reason if undone or not verdict else f"{reason}; dockerd is not well"
-    return replace(row, outcome=outcome, error=error[:500])
+    last = lines[-1:] if verdict or not row.steps else []
+    reason = (reasons or last or ["the connection was lost while it changed"])[0]
+    outcome = Outcome.ROLLED_BACK if verdict == "rolled-back" else Outcome.FAILED
+    if verdict == "broken":
+        reason = f"{reason}; dockerd is not well"
+    elif verdict in (None, "unknown"):
+        reason = f"{reason}; the host finishes or undoes it alone, and the next run tells"
+    return replace(row, outcome=outcome, error=reason[:500], steps=tuple(_steps(target.host)))
 
 
-def _operations(host: Host) -> Iterator[list[str]]:
-    """The output lines of each operation that ran on a host."""
-    for done in host.state.ops[host].values():
-        output = done.operation_meta._combined_output
-        yield output.output_lines if output else []
+def _said(host: Host) -> list[str]:
+    """What the last operation on a host printed that printed anything."""
+    outputs = [done.operation_meta._combined_output for done in host.state.ops[host].values()]
+    said = [output.output_lines for output in outputs if output and output.output_lines]
+    return said[-1] if said else []
+
+
+def _verdict(host: Host) -> str | None:
+    """How the transaction on a host ended, None where it did not say."""
+    found = (re.match(r"verdict ([a-z-]+) ", line) for line in reversed(_said(host)))
+    return next((match[1] for match in found if match), None)
+
+
+def _steps(host: Host) -> Iterator[Step]:
+    for line in _said(host):
+        if line.startswith("step "):
+            name, _, detail = line.removeprefix("step ").partition(" ")
+            yield Step(name, detail)
 
 
 def _verified(target: Target, row: HostReport, plan: Plan) -> HostReport:
@@ -328,6 +369,30 @@ def _leave(host: Host) -> None:
             client.close()
             host.connector.client = None  # type: ignore[attr-defined]
         host.connected = False
+
+
+@contextmanager
+def _streaming(fleet: Fleet, told: Told | None) -> Iterator[None]:
+    """Hand on what transactions say while they say it; pyinfra echoes it behind a host's name."""
+    if told is None:
+        yield
+        return
+    names = {target.host.name for target in fleet.targets}
+    said: set[tuple[str, str]] = set()  # a transaction that is followed again says all once more
+
+    def heard(message: object = "", **_: object) -> None:
+        found = re.match(r"\[(.*?)\] *(?:nested)? *step (.*)", str(message))
+        if found and found[1] in names and found.groups() not in said:
+            said.add((found[1], found[2]))
+            told(found[1], found[2])
+
+    set_echo(heard)
+    fleet.state.print_output = True
+    try:
+        yield
+    finally:
+        fleet.state.print_output = False
+        set_echo(lambda *_, **__: None)
 
 
 @contextmanager

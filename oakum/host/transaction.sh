@@ -151,6 +151,7 @@ each_file() { # each_file COMMAND…: with n, path and staged set
     n=0
     while [ "$n" -lt "$count" ]; do
         n=$((n + 1))
+        [ -e "$dir/$n.path" ] || continue # it was ended before it had written that down
         path=$(cat "$dir/$n.path")
         staged=${path%/*}/.${path##*/}.oakum-$id
         "$@" || return
@@ -849,11 +850,9 @@ undo() {
     point undo
     was_touched=$(cat "$dir/touched" 2>/dev/null)
     [ $# = 1 ] || was_touched=
-    if [ "$was_touched" = restarted ] || [ -n "$was_touched" ] && ! answers; then
-        if cross_bridge; then
-            was_touched=reloaded
-            touched reloaded
-        fi
+    if needs_bridge && cross_bridge; then
+        was_touched=reloaded
+        touched reloaded
     fi
     [ "$was_touched" != reloaded ] || [ ! -e "$dir/reset" ] || reset_dockerd
     point bridged
@@ -883,6 +882,14 @@ healthy() {
         journal "failed a container that ran before does not run now"
         return 1
     }
+}
+
+needs_bridge() {
+    case $was_touched in
+        restarted) ;;
+        reloaded) ! answers ;;
+        *) return 1 ;;
+    esac
 }
 
 cross_bridge() {

@@ -54,6 +54,7 @@ def _host(row: HostReport) -> dict[str, Any]:
         "impact": [_impact(hit) for hit in plan.impact] if plan else [],
         "outcome": row.outcome,
         "transaction": row.transaction,
+        "steps": [{"name": step.name, "detail": step.detail} for step in row.steps],
         "undoes": plan.undoes if plan else [],
     }
 

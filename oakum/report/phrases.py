@@ -223,6 +223,12 @@ def journals(rows: Sequence[HostReport], *, whole: bool) -> str:
     return f"below /var/lib/oakum/txn: {enumerated(listed, most=None if whole else NAMES)}"
 
 
+def steps(row: HostReport) -> str:
+    """What a transaction did, in its order."""
+    told = (f"{step.name} ({step.detail})" if step.detail else step.name for step in row.steps)
+    return " · ".join(told)
+
+
 def impacts(rows: Sequence[HostReport], *, whole: bool) -> Iterator[str]:
     """A sentence for each thing that happens to containers, with the containers' names.
 

@@ -115,6 +115,7 @@ def _host() -> Schema:
         impact=_list(_ref("impact")),
         outcome=_word_or_null(Outcome, "Null unless the command changes hosts."),
         transaction=TEXT_OR_NULL,
+        steps=_list(_object(name=TEXT, detail=TEXT)),
         undoes={**_list(TEXT), "description": "The transactions that a rollback takes back."},
     )
 

@@ -241,7 +241,10 @@ def _impacts(block: Block, page: _Page) -> Iterator[Text]:
 
 
 def _journal(block: Block, page: _Page) -> Iterator[Text]:
-    if block.rows[0].transaction and (page.verbose or broke(block.rows[0])):
+    row = block.rows[0]
+    if row.steps and (page.verbose or broke(row)):
+        yield from _said("steps", phrases.steps(row), page)
+    if row.transaction and (page.verbose or broke(row)):
         yield from _said("journal", phrases.journals(block.rows, whole=page.verbose), page)
 
 
