@@ -74,7 +74,8 @@ follow() {
     leaving=${2-}
     while :; do
         if [ ! -d "$dir" ]; then
-            [ -n "$leaving" ] && [ ! -d "$STATE" ] && conclude confirmed
+            # Nothing but a rollback that leaves removes its own folder, once it is confirmed.
+            [ -n "$leaving" ] && conclude confirmed
             conclude unknown
         fi
         lines=$(sed -n "$((told + 1)),\$p" "$dir/journal" 2>/dev/null)
@@ -91,7 +92,7 @@ $lines
 LINES
         nap
         # Nobody has the lock and nobody says anything: whoever should have undone it is gone, too.
-        if flock -n "$STATE/lock" true 2>/dev/null; then idle=$((idle + 1)); else idle=0; fi
+        if (flock -n 8) 8<"$STATE/lock"; then idle=$((idle + 1)); else idle=0; fi 2>/dev/null
         if [ "$idle" -ge 100 ]; then
             idle=0
             [ ! -e "$dir/transaction.sh" ] || sh "$dir/transaction.sh" recover "$id"

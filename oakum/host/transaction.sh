@@ -600,18 +600,25 @@ DefaultDependencies=no
 RequiresMountsFor=$STATE /etc
 Before=docker.service
 ConditionPathExists=$dir/transaction.sh
+# There until the next boot: a daemon-reload while this runs must not call the undo.
+ConditionPathExists=!$RUN/oakum-$id
 
 [Service]
 Type=oneshot
 ExecStart=/bin/sh $dir/transaction.sh boot
 UNIT
-    ln -sf "$BOOT_UNIT" "$BOOT_LINK" && flush "$BOOT_UNIT" "$wants"
+    printf '' >"$RUN/oakum-$id" && ln -sf "$BOOT_UNIT" "$BOOT_LINK" && flush "$BOOT_UNIT" "$wants"
 }
 
 disarm() {
-    rm -f "$BOOT_LINK" "$BOOT_UNIT"
+    rm -f "$BOOT_LINK" "$BOOT_UNIT" "$RUN/oakum-$id"
     [ ! -e "$dir/made-wants" ] || rmdir "${BOOT_LINK%/*}" 2>/dev/null
-    ! systemd || systemctl stop "oakum-undo-$id.timer" >/dev/null 2>&1
+    systemd || return 0
+    systemctl stop "oakum-undo-$id.timer" >/dev/null 2>&1
+    # After a boot, or somebody's daemon-reload meanwhile, systemd knows the unit.
+    case $(systemctl show -p LoadState oakum-recover.service 2>/dev/null) in
+        *=loaded) timeout 60 systemctl daemon-reload >/dev/null 2>&1 ;;
+    esac
 }
 
 # --- The change ---
@@ -996,7 +1003,7 @@ watch() {
     while [ -e "$dir/transaction.sh" ]; do
         sleep 1
         left=$((left - 1))
-        if flock -n "$STATE/lock" true; then free=$((free + 1)); else free=0; fi
+        if (flock -n 8) 8<"$STATE/lock"; then free=$((free + 1)); else free=0; fi
         if [ "$left" = 0 ]; then
             read -r other pid <"$STATE/lock"
             [ "$other" != "$id" ] || kill -KILL "-$pid"
