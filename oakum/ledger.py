@@ -17,6 +17,9 @@ from oakum.wire import BadProbe, Raw, readings
 ID: Final = "[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}"
 """A transaction's name, such as ``20260131T120000Z-1a2b3c4d``."""
 
+TORN: Final = " torn"
+"""What a transaction puts behind a line that a power cut or a full disk left without its end."""
+
 _DIGEST: Final = "[0-9a-f]{64}|absent"
 _LINE: Final = re.compile(
     rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ({ID}) ([a-z-]+)(?: (.*))?", re.ASCII
@@ -89,14 +92,23 @@ def _believed(state: FileState, digest: str | None, entry: Entry) -> FileState:
 
 
 def parse(text: bytes) -> tuple[Entry, ...]:
-    """The entries of a ledger, in the order in which they begin. A torn last line is left out.
+    """The entries of a ledger, in the order in which they begin.
+
+    A torn last line is left out, and one that was torn before and is marked so; where that was how
+    a transaction began, with all that belongs to it.
 
     Raises:
         BadLedger: a line that no transaction writes.
     """
     entries: dict[str, Entry] = {}
+    torn: set[str] = set()
     lines = text.decode("utf-8", "backslashreplace").split("\n")[:-1]
     for number, line in enumerate(lines, 1):
+        if line.endswith(TORN):
+            torn.update(re.findall(f" ({ID}) begin", line))
+            continue
+        if any(f" {identity} " in line for identity in torn):
+            continue
         try:
             entry = _grown(entries, line)
         except ValueError as error:

@@ -78,6 +78,18 @@ def test_a_torn_last_line_is_left_out(torn):
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([f"{TWO} beg torn"], id="a-word"),
+        pytest.param([f"{TWO} begin apply torn", f"{TWO} refused disk full"], id="a-beginning"),
+        pytest.param([f"{ONE} brok torn"], id="a-verdict"),
+    ],
+)
+def test_a_line_that_is_marked_as_torn_is_left_out(lines):
+    assert parse(ledger(*CHANGED, *lines)) == parse(ledger(*CHANGED))
+
+
+@pytest.mark.parametrize(
     ("lines", "said"),
     [
         pytest.param(["nonsense"], "line 1: is no line of a ledger", id="nonsense"),
