@@ -1,8 +1,9 @@
-"""The way back: former bytes, foreign edits that stay, conflicts that are shown, and what it costs."""
+"""The way back: former bytes, foreign edits that stay, conflicts, and what it costs."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def write(path: str, before: bytes | None, after: bytes | None, **known: Any) ->
 def past(*steps: bytes | None, controls: str = "live-restore,userland-proxy") -> Past:
     """A daemon.json that was the first of ``steps``, and which oakum made the next ones of."""
     made = Past({DAEMON_JSON: file(steps[0])})
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         made.carry_out(Plan((), (write(DAEMON_JSON, before, after),)), controls=controls)
     return made
 
