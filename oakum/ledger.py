@@ -14,15 +14,20 @@ from oakum.facts import CannotTell, FileState, Reading, attempt
 from oakum.model import Ending, Entry, FileEntry
 from oakum.wire import BadProbe, Raw, readings
 
-ID: Final = r"\d{8}T\d{6}Z-[0-9a-f]{8}"
+ID: Final = "[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}"
 """A transaction's name, such as ``20260131T120000Z-1a2b3c4d``."""
 
+TORN: Final = " torn"
+"""What a transaction puts behind a line that a power cut or a full disk left without its end."""
+
 _DIGEST: Final = "[0-9a-f]{64}|absent"
-_LINE: Final = re.compile(rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ({ID}) ([a-z-]+)(?: (.*))?")
+_LINE: Final = re.compile(
+    rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ({ID}) ([a-z-]+)(?: (.*))?", re.ASCII
+)
 _BEGIN: Final = re.compile(
     r"(apply|rollback) (\S{1,300}) ([0-9a-f]{16}) (-|[a-z0-9-]+(?:,[a-z0-9-]+)*)"
 )
-_FILE: Final = re.compile(rf"(\d{{1,4}}) ({_DIGEST}) ({_DIGEST}) (/.{{0,4095}})")
+_FILE: Final = re.compile(rf"([0-9]{{1,4}}) ({_DIGEST}) ({_DIGEST}) (/.{{0,4095}})")
 
 
 class BadLedger(ValueError):
@@ -87,14 +92,23 @@ def _believed(state: FileState, digest: str | None, entry: Entry) -> FileState:
 
 
 def parse(text: bytes) -> tuple[Entry, ...]:
-    """The entries of a ledger, in the order in which they begin. A torn last line is left out.
+    """The entries of a ledger, in the order in which they begin.
+
+    A torn last line is left out, and one that was torn before and is marked so; where that was how
+    a transaction began, with all that belongs to it.
 
     Raises:
         BadLedger: a line that no transaction writes.
     """
     entries: dict[str, Entry] = {}
+    torn: set[str] = set()
     lines = text.decode("utf-8", "backslashreplace").split("\n")[:-1]
     for number, line in enumerate(lines, 1):
+        if line.endswith(TORN):
+            torn.update(re.findall(f" ({ID}) begin", line))
+            continue
+        if any(f" {identity} " in line for identity in torn):
+            continue
         try:
             entry = _grown(entries, line)
         except ValueError as error:
@@ -194,7 +208,7 @@ def _state(raw: Mapping[str, Raw], name: str, path: str) -> Reading[FileState]:
             return FileState(path, path)
         if stat in ("link", "directory", "other"):
             return FileState(path, path, b"", stat)
-        known = re.fullmatch(r"([0-7]{1,5}) (\d{1,10}) (\d{1,10})", stat)
+        known = re.fullmatch(r"([0-7]{1,5}) ([0-9]{1,10}) ([0-9]{1,10})", stat)
         if not known:
             raise BadProbe(f"{name}.stat: {stat[:40]!r}")
         content, mode = _bytes(raw, f"{name}.bytes"), f"{int(known[1], 8):o}"
@@ -210,7 +224,7 @@ def _path(raw: Mapping[str, Raw], name: str) -> str:
 def _count(raw: Mapping[str, Raw], name: str) -> int:
     """0 where the script was not asked for it."""
     text = _text(raw, name) if name in raw else "0"
-    if not re.fullmatch(r"\d{1,5}", text):
+    if not re.fullmatch("[0-9]{1,5}", text):
         raise BadProbe(f"{name}: {text[:40]!r} is no number")
     return int(text)
 

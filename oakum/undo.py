@@ -91,10 +91,11 @@ def build(facts: HostFacts, history: History, policy: Policy, selection: Selecti
             return Plan((), leave=leave, notes=_LEAVES if leave else ())
         way = _way_back(facts, history, entries)
         if way.conflicts:
-            return Plan(way.conflicts, notes=tuple(_taken_back(entries)))
+            return Plan(way.conflicts, notes=tuple(_named(entries, "would take back")))
         plan = _planned(facts, way, entries)
         if held := next(_held(facts, policy, way, plan), None):
-            return Plan(tuple(_said(entries, Status.HELD, held)), notes=tuple(_taken_back(entries)))
+            notes = tuple(_named(entries, "would take back"))
+            return Plan(tuple(_said(entries, Status.HELD, held)), notes=notes)
         return replace(plan, undoes=undoes, leave=leave, notes=plan.notes + _LEAVES * leave)
     except CannotTell as why:
         return Plan(tuple(_said(entries, Status.UNKNOWN, str(why))))
@@ -367,10 +368,10 @@ def _data_moves(facts: HostFacts, then: HostFacts) -> bool:
 _LEAVES = ("nothing of oakum stays below /var/lib/oakum",)
 
 
-def _taken_back(entries: Sequence[Entry]) -> Iterator[str]:
+def _named(entries: Sequence[Entry], verb: str = "takes back") -> Iterator[str]:
     for entry in entries:
         names = ", ".join(entry.controls) or "no control"
-        yield f"takes back {entry.id} of {entry.time} by {entry.by}: {names}"
+        yield f"{verb} {entry.id} of {entry.time} by {entry.by}: {names}"
 
 
 def _notes(
@@ -380,7 +381,7 @@ def _notes(
     disruption: Disruption,
     last: bool,
 ) -> Iterator[str]:
-    yield from _taken_back(entries)
+    yield from _named(entries)
     if not changes:
         yield "nothing of it stands on the host any more; only the ledger will say so"
     elif facts.engine.value is not None and facts.dockerd.value is None:

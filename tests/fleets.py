@@ -8,6 +8,9 @@ from typing import Any
 from oakum.model import (
     Change,
     Disruption,
+    Ending,
+    Entry,
+    FileEntry,
     Finding,
     HostReport,
     Impact,
@@ -215,6 +218,85 @@ def engineless() -> Report:
             plan(package, *FINE[1:], changes=(HAVEGED,)),
             facts={**facts, "docker": "26.1.5"},
         ),
+    )
+
+
+IDS = ("20260131T115900Z-0021bc44", "20260131T120000Z-00007f3a", "20260201T080000Z-00c0ffee")
+
+
+def rolled_back() -> Report:
+    """One host is as it was, one would not take it, one has a conflict, one has nothing to undo."""
+    note = f"takes back {IDS[1]} of 2026-01-31T12:00:00Z by ops@desk: userland-proxy"
+    former = replace(DAEMON_JSON, before=DAEMON_JSON.after, after=DAEMON_JSON.before)
+    back = plan(changes=(former,), notes=(note,), undoes=(IDS[1],), impact=stays(["api"]))
+    fresh = replace(FRESH, before=FRESH.after, after=None)
+    conflict = replace(
+        PROXY,
+        status=Status.HELD,
+        desired=None,
+        reason=f"conflict in /etc/docker/daemon.json: {IDS[1]} set userland-proxy to false, it was "
+        "absent before, and now it is true; settle it there by hand",
+    )
+    return run(
+        row("web-1", back, outcome=Outcome.APPLIED, transaction=IDS[2]),
+        row("web-2", replace(back, changes=(fresh,)), outcome=Outcome.APPLIED, transaction=IDS[2]),
+        row(
+            "web-3",
+            back,
+            outcome=Outcome.ROLLED_BACK,
+            error="failed: dockerd did not restart",
+            transaction=IDS[2],
+        ),
+        row(
+            "web-4",
+            plan(conflict, notes=(f"would {note.replace('takes', 'take')}",)),
+            outcome=Outcome.UNCHANGED,
+        ),
+        row("db-1", plan(), outcome=Outcome.UNCHANGED),
+        command="rollback",
+    )
+
+
+def remembered() -> Report:
+    """A host with a past, one without, one that nobody reached."""
+    digest, other = "a" * 64, "b" * 64
+    by = {"by": "ops@desk", "plan": "0123456789abcdef", "controls": BOTH}
+    first = Entry(
+        **{"id": IDS[0], "time": "2026-01-31T11:59:00Z", "command": "apply", **by},
+        files=(
+            FileEntry("/etc/docker/daemon.json", digest, other),
+            FileEntry("/etc/docker/oakum-seccomp.json", None, digest),
+        ),
+        outcome=Ending.CONFIRMED,
+    )
+    known = {"id": IDS[1], "time": "2026-01-31T12:00:00Z", "files": first.files[:1]}
+    return run(
+        row(
+            "web-1",
+            history=(
+                replace(first, in_force=True),
+                replace(first, **known),
+                replace(
+                    first,
+                    id=IDS[2],
+                    time="2026-02-01T08:00:00Z",
+                    command="rollback",
+                    files=(FileEntry("/etc/docker/daemon.json", other, None),),
+                    undoes=(IDS[1],),
+                ),
+                replace(
+                    first,
+                    id="20260202T080000Z-00000001",
+                    files=(),
+                    outcome=Ending.REFUSED,
+                    reason=f"stale: {HOSTILE}",
+                ),
+                replace(first, id="20260203T080000Z-00000002", files=(), outcome=None),
+            ),
+        ),
+        row("db-1"),
+        silent("old-9", "Could not connect (timed out)", reached=False),
+        command="history",
     )
 
 

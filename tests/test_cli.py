@@ -15,7 +15,10 @@ from click.testing import CliRunner
 from oakum.cli import oakum
 from oakum.controls import controls
 
-COMMANDS = ("audit", "plan", "apply", "controls", "explain", "schema", "completion")
+COMMANDS = (
+    *("audit", "plan", "apply", "rollback", "history"),
+    *("controls", "explain", "schema", "completion"),
+)
 
 
 def run(*args: str) -> tuple[int, str, str]:
@@ -88,6 +91,21 @@ def test_help_has_two_examples_that_parse(command: str) -> None:
         ),
         pytest.param(["plan", "fleet.py", "-o", "no/such/x"], 2, "no/such", id="no-output-folder"),
         pytest.param(["apply", "fleet.py"], 2, "use --yes", id="nobody-to-ask"),
+        pytest.param(["rollback", "fleet.py"], 2, "use --yes", id="nobody-to-ask-for-a-rollback"),
+        pytest.param(
+            ["rollback", "fleet.py", "-y", "--to", "yesterday"],
+            2,
+            "'yesterday' is no transaction; oakum history lists them",
+            id="no-transaction",
+        ),
+        pytest.param(
+            ["rollback", "fleet.py", "-y", "--all", "--to", "20260131T120000Z-1a2b3c4d"],
+            2,
+            "give one of them",
+            id="to-and-all",
+        ),
+        pytest.param(["history", "nosuch.py"], 2, "no such inventory file", id="no-past"),
+        pytest.param(["history", "fleet.py", "--limit", "x"], 3, "no host", id="nobodys-past"),
         pytest.param(["plan", "fleet.py", "--fail-on", "low", "--nope"], 2, "--nope", id="option"),
     ],
 )
@@ -117,6 +135,21 @@ def test_unreachable_host_is_a_row(tmp_path: Path) -> None:
     assert (row["name"], row["reached"]) == ("gone", False)
     assert "127.0.0.1" in row["error"]
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["rollback", "history"])
+def test_no_past_is_told_of_an_unreachable_host(tmp_path: Path, command: str) -> None:
+    (tmp_path / "fleet.py").write_text(
+        'hosts = [("gone", {"ssh_hostname": "127.0.0.1", "ssh_port": 1})]\n'
+    )
+    yes = ["--yes"] if command == "rollback" else []
+    done = fresh(command, "fleet.py", "--format", "json", *yes, cwd=tmp_path)
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    schema = json.loads(run("schema", "report" if command == "rollback" else "history")[1])
+    jsonschema.validate(document, schema)
+    (row,) = document["hosts"]
+    assert (document["command"], row["name"], row["reached"]) == (command, "gone", False)
 
 
 def test_explain_and_controls() -> None:

@@ -3,6 +3,7 @@
 import ast
 import enum
 import importlib.util
+import inspect
 import itertools
 import pkgutil
 import re
@@ -115,7 +116,9 @@ def test_pyinfra_commands_are_whole() -> None:
         if deploy.endswith(".py"):
             assert (ROOT / deploy).is_file()
         else:
-            assert callable(pkgutil.resolve_name(":".join(deploy.rsplit(".", 1))))
+            found = pkgutil.resolve_name(":".join(deploy.rsplit(".", 1)))
+            given = [flags.pop(0).split("=")[0] for flag in list(flags) if "=" in flag]
+            assert {*given} <= {*inspect.signature(found).parameters}
         for flag in flags:
             assert re.search(rf"^ +(?:-\w, )?{flag}\b", usage, re.MULTILINE), flag
 

@@ -69,6 +69,19 @@ def test_a_host_that_is_changed(host, fail_on, code):
 
 
 @pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        pytest.param(row("a", plan(), outcome=Outcome.APPLIED), ExitCode.OK, id="taken-back"),
+        pytest.param(row("a", REMAP_ONLY, outcome=Outcome.UNCHANGED), ExitCode.DRIFT, id="held"),
+        pytest.param(row("a", plan(UNREAD)), ExitCode.UNKNOWN, id="could-not-tell"),
+        pytest.param(row("a", plan(), outcome=Outcome.ROLLED_BACK), ExitCode.FAILED, id="undone"),
+    ],
+)
+def test_a_host_that_is_rolled_back(host, code):
+    assert of(fleets.run(host, command="rollback"), LOW) is code
+
+
+@pytest.mark.parametrize(
     ("plans", "code"),
     [
         pytest.param([], ExitCode.UNKNOWN, id="no-hosts"),

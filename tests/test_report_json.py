@@ -16,7 +16,10 @@ from oakum.report import Standing, standing
 from oakum.report import json as json_report
 from oakum.report.schema import report_schema
 
-RUNS = [fleets.mixed, fleets.many, fleets.applied, fleets.engineless, fleets.hostile, fleets.run]
+RUNS = [
+    *(fleets.mixed, fleets.many, fleets.applied, fleets.engineless, fleets.hostile, fleets.run),
+    fleets.rolled_back,
+]
 CHECK = jsonschema.Draft202012Validator(report_schema())
 
 

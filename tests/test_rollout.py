@@ -1,5 +1,6 @@
 """What the rollout makes of hosts that answer this or that; pyinfra's @fake plays them."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,9 +9,12 @@ from typing import Any
 import pytest
 from pyinfra.api.inventory import Inventory
 
-from oakum import rollout
+from oakum import deploy, rollout
+from oakum.deploy import HARDEN, Road, rolling_back
 from oakum.model import HostReport, Outcome
 from oakum.rollout import Access, EmptySelection, Fleet, select
+from oakum.undo import Selection
+from oakum.wire import BEGIN, END
 
 RECORDED = Path(__file__).parent / "probes" / "debian12-systemd-20.10.24.txt"
 PROXY_OFF = b'{"userland-proxy": false}\n'
@@ -24,6 +28,11 @@ def clean() -> list[str]:
     text = re.sub(r"=file\.daemon\.stat .*", "=file.daemon.stat file 644 0 0 26 1", text)
     text = re.sub(r"@file\.daemon\.bytes.*", f"@file.daemon.bytes {PROXY_OFF.hex()}", text)
     return text.splitlines()
+
+
+def told(*lines: str, ledger: str = "") -> list[str]:
+    """What history.sh prints."""
+    return [BEGIN, f"@ledger {ledger.encode().hex()}", *lines, END]
 
 
 class Turns(dict[str, Any]):
@@ -49,10 +58,13 @@ PlayedFleet = Callable[..., Fleet]
 def fleet(monkeypatch: pytest.MonkeyPatch) -> PlayedFleet:
     """``fleet(name={"probe": …, "transaction": …, "delay": 0}, …)``: a Fleet of @fake hosts."""
 
-    def make(**hosts: dict[str, Any]) -> Fleet:
+    def make(road: Road = HARDEN, **hosts: dict[str, Any]) -> Fleet:
         entries = []
         for name, plays in hosts.items():
             responses = {
+                re.compile("^tell ledger$", re.M): plays.get("ledger", told()),
+                re.compile("^tell stored$", re.M): plays.get("stored", told()),
+                re.compile("^tell now ", re.M): plays.get("now", told()),
                 "oakum-probe 1 begin": plays.get("probe", clean()),
                 "begin 2": plays.get("transaction", CONFIRMED),
             }
@@ -65,16 +77,17 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> PlayedFleet:
             entries.append((f"@fake/{name}", data))
         inventory = Inventory((entries, {}))
         monkeypatch.setattr(rollout, "load_inventory", lambda name, override: inventory)
-        return Fleet("played", access=Access(parallel=10))
+        return Fleet("played", access=Access(parallel=10), road=road)
 
     return make
 
 
 def commands(fleet: Fleet, name: str) -> list[str]:
-    """What was executed on a host: ``probe`` or ``transaction``."""
+    """What was executed on a host: ``probe``, ``history`` or ``transaction``."""
     (host,) = [target.host for target in fleet.targets if target.host.name == f"@fake/{name}"]
     ran = host.connector.executed_commands  # type: ignore[attr-defined]
-    return ["probe" if "oakum-probe 1 begin" in text else "transaction" for text in ran]
+    kinds = {"\ntell ": "history", "oakum-probe 1 begin": "probe", "": "transaction"}
+    return [next(kind for mark, kind in kinds.items() if mark in text) for text in ran]
 
 
 def rows(found: list[HostReport]) -> dict[str, HostReport]:
@@ -174,9 +187,9 @@ def test_surprise_on_one_host_does_not_end_the_run(
             raise ZeroDivisionError("a bug of ours")
         return real(facts, policy)
 
-    real = rollout.plan_for
+    real = deploy.plan_for
     turns: Iterator[int] = iter(range(9))
-    monkeypatch.setattr(rollout, "plan_for", surprise)
+    monkeypatch.setattr(deploy, "plan_for", surprise)
     found = fleet(one={}, two={}).look(ignore)
     assert [row.error for row in found] == ["ZeroDivisionError: a bug of ours", None]
 
@@ -221,3 +234,125 @@ def test_selection_of_nobody_is_an_error() -> None:
     inventory = Inventory((["web-1"], {}))
     with pytest.raises(EmptySelection, match="web-9: means no host; nearest: web-1"):
         select(inventory, ["web-1", "web-9"])
+
+
+# Rolling back ------------------------------------------------------------------------------------
+
+ONE, TWO = "20260131T120000Z-1a2b3c4d", "20260131T130000Z-1a2b3c4d"
+AT = "2026-01-31T12:00:00Z"
+PATH = "/etc/docker/daemon.json"
+RESTING = re.sub(r"=dockerd.pid .*", "=dockerd.pid none", "\n".join(clean())).splitlines()
+LEDGER = f"""\
+{AT} {ONE} begin apply ops@desk 0123456789abcdef userland-proxy
+{AT} {ONE} file 1 absent {hashlib.sha256(PROXY_OFF).hexdigest()} {PATH}
+{AT} {ONE} confirmed
+"""
+UNDONE = f"""\
+{LEDGER}{AT} {TWO} begin rollback ops@desk 0123456789abcdef userland-proxy
+{AT} {TWO} file 1 {hashlib.sha256(PROXY_OFF).hexdigest()} absent {PATH}
+{AT} {TWO} undoes {ONE}
+{AT} {TWO} confirmed
+"""
+
+
+def standing(content: bytes | None) -> list[str]:
+    """What daemon.json is now."""
+    lines = ["=now 1", f"@n1.path {PATH.encode().hex()}"]
+    if content is None:
+        return [*lines, "=n1.stat absent"]
+    return [*lines, "=n1.stat 644 0 0", f"@n1.bytes {content.hex()}"]
+
+
+KEPT = (
+    *("=stored 1", f"=t1.id {ONE}", "=t1.files 1", f"@t1.f1.path {PATH.encode().hex()}"),
+    *("=t1.f1.was.stat absent", "=t1.f1.new.stat 644 0 0", f"@t1.f1.new.bytes {PROXY_OFF.hex()}"),
+)
+HARDENED = {"probe": RESTING, "stored": told(*KEPT, *standing(PROXY_OFF), ledger=LEDGER)}
+BACK = told(*standing(None), ledger=UNDONE)
+
+
+def test_a_rollback_costs_five_commands_and_nothing_to_undo_two(fleet: PlayedFleet) -> None:
+    played = fleet(rolling_back(Selection()), old={**HARDENED, "now": BACK}, new={})
+    found = rows(played.change(ignore))
+    assert (found["new"].outcome, commands(played, "new")) == (
+        Outcome.UNCHANGED,
+        ["probe", "history"],
+    )
+    assert (found["old"].error, found["old"].outcome) == (None, Outcome.APPLIED)
+    assert commands(played, "old") == [
+        *("probe", "history"),
+        "transaction",
+        *("probe", "history"),
+    ]
+    assert found["old"].plan
+    assert found["old"].plan.undoes == (ONE,)
+    assert [change.after for change in found["old"].plan.changes] == [None]
+
+
+@pytest.mark.parametrize(
+    ("plays", "outcome", "error"),
+    [
+        pytest.param(
+            {"now": told(*standing(PROXY_OFF), ledger=UNDONE)},
+            Outcome.FAILED,
+            f"not as it was before, after the rollback: {PATH}",
+            id="file-still-there",
+        ),
+        pytest.param(
+            {"now": told(*standing(None), ledger=LEDGER)},
+            Outcome.FAILED,
+            f"still in force after the rollback: {ONE}",
+            id="still-in-force",
+        ),
+        pytest.param(
+            {"now": ["nonsense"]}, Outcome.FAILED, "changed, not verified: ", id="not-verified"
+        ),
+        pytest.param(
+            {"transaction": failing("failed: no dockerd", "verdict rolled-back X")},
+            Outcome.ROLLED_BACK,
+            "failed: no dockerd",
+            id="undone",
+        ),
+        pytest.param(
+            {"stored": told(ledger="nonsense\n")}, None, "ledger line 1: is no line", id="ledger"
+        ),
+        pytest.param(
+            {"stored": [BEGIN, "!ledger permission denied: /var/lib/oakum", END]},
+            None,
+            "permission denied",
+            id="not-root",
+        ),
+    ],
+)
+def test_what_goes_wrong_with_a_rollback(
+    fleet: PlayedFleet, plays: dict[str, Any], outcome: Outcome | None, error: str
+) -> None:
+    (found,) = fleet(rolling_back(Selection()), bad={**HARDENED, **plays}).change(ignore)
+    assert (found.reached, found.outcome) == (True, outcome)
+    assert error in (found.error or "")
+
+
+def test_an_id_of_another_host_is_said(fleet: PlayedFleet) -> None:
+    (found,) = fleet(rolling_back(Selection(to=TWO)), host=HARDENED).look(ignore)
+    assert found.plan is None
+    assert found.error == f"{TWO} is not in force on this host; in force: {ONE}"
+
+
+def test_a_conflict_leaves_the_host_alone(fleet: PlayedFleet) -> None:
+    edited = told(*KEPT, *standing(b'{"userland-proxy": true}\n'), ledger=LEDGER)
+    played = fleet(rolling_back(Selection()), host={**HARDENED, "stored": edited})
+    (found,) = played.change(ignore)
+    assert (found.outcome, commands(played, "host")) == (Outcome.UNCHANGED, ["probe", "history"])
+    assert found.plan
+    assert [one.status for one in found.plan.findings] == ["held"]
+
+
+def test_the_past_costs_one_command(fleet: PlayedFleet) -> None:
+    played = fleet(old={"ledger": told(ledger=UNDONE)}, bad={"ledger": told(ledger="x\n")})
+    found = rows(played.remember(ignore))
+    assert [entry.id for entry in found["old"].history] == [ONE, TWO]
+    assert commands(played, "old") == ["history"]
+    assert (found["bad"].history, found["bad"].error) == (
+        (),
+        "ledger line 1: is no line of a ledger: 'x'",
+    )

@@ -48,13 +48,12 @@ def _host(row: HostReport, whole: bool) -> Iterator[str]:
 
 
 def _entry(entry: Entry, whole: bool) -> Iterator[str]:
-    yield f"  {entry.id}  {standing(entry):11}  {entry.command} by {entry.by}, plan {entry.plan}"
+    yield f"  {entry.id}  {standing(entry):11}  {entry.command} by {entry.by} at {entry.time}"
     if entry.reason:
         yield f"      because: {entry.reason}"
     if entry.undoes:
         yield f"      takes back {phrases.enumerated(entry.undoes)}"
-    if entry.controls:
-        yield f"      for {phrases.enumerated(entry.controls)}"
+    yield f"      for {phrases.enumerated(entry.controls) or 'no control'}, plan {entry.plan}"
     for file in entry.files:
         made = "removed" if file.new is None else "new" if file.was is None else "changed"
         digests = f", sha256 {file.was or 'absent'} → {file.new or 'absent'}" if whole else ""

@@ -119,8 +119,13 @@ _OUTCOMES: Final = (Outcome.APPLIED, Outcome.FAILED, Outcome.ROLLED_BACK, Outcom
 
 
 def standings(report: Report) -> dict[Standing, str]:
-    """How the hosts stand, such as ``2 drift``; the worst to look at first, ok last."""
+    """How the hosts stand, such as ``2 drift``; the worst to look at first, ok last.
+
+    A rollback looks at what it takes back alone, so that ok would say too much.
+    """
     number = Counter(map(standing, report.hosts))
+    if report.command == "rollback":
+        del number[Standing.OK]
     return {each: f"{number[each]} {word}" for each, word in _STANDINGS.items() if number[each]}
 
 
