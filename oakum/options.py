@@ -88,7 +88,7 @@ def fail_on(default: str) -> Callable[[Command], Command]:
         type=click.Choice([*(str(word) for word in Severity), "never"]),
         default=default,
         show_default=True,
-        help="Exit 1 on drift or held findings of at least this severity; after apply on any drift.",
+        help="Exit 1 on drift or held findings of at least this severity; apply: on any drift.",
     )
 
 
