@@ -90,7 +90,7 @@ def _config(config: Any) -> dict[str, Any]:
 
         config = json.dumps(config, indent=2).encode() + b"\n"
     return {
-        "daemon_file": FileState(DAEMON_JSON, DAEMON_JSON, config, mtime=900),
+        "daemon_file": FileState(DAEMON_JSON, DAEMON_JSON, config, changed=900),
         "document": loads(config, empty_ok=True),
     }
 
