@@ -109,7 +109,8 @@ def apply(inventory: str, yes: bool, **given: Any) -> NoReturn:
     """Change the hosts of INVENTORY to their policy, and verify it by reading them again.
 
     Shows the plan and asks first, unless --yes. A host that cannot take the change gets its former
-    files back. With --fail-on, held findings that remain end in exit code 1, too.
+    files back. Drift that is left afterwards ends in exit code 1, whatever --fail-on says; held
+    findings do so from --fail-on on.
 
     \b
     Examples:

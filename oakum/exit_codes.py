@@ -24,10 +24,9 @@ class ExitCode(enum.IntEnum):
 
 
 def of(report: Report, fail_on: Severity | None) -> ExitCode:
-    """The exit code of a run; drift and held findings count from ``fail_on`` on.
+    """The exit code of a run; drift and held findings count from ``fail_on`` on, None is never.
 
-    None is never: held findings do not count then, and drift only after ``apply``, where it means
-    that something was not applied.
+    Drift that is left after ``apply`` always counts: something was not applied.
     """
     if not report.hosts:
         return ExitCode.UNKNOWN
@@ -52,9 +51,9 @@ def _counts(plan: Plan, command: str, fail_on: Severity | None) -> bool:
     )
     if plan.deferred:
         drift.append(_of_deferred(plan))
-    if fail_on is None:
-        return command == "apply" and bool(drift)
-    return any(severity >= fail_on for severity in drift + held)
+    if command == "apply" and drift:
+        return True
+    return fail_on is not None and any(severity >= fail_on for severity in drift + held)
 
 
 def _of_deferred(plan: Plan) -> Severity:

@@ -53,8 +53,9 @@ class FileState:
     """A file on the host: where it is, what it holds, and whether it can be replaced.
 
     ``target`` differs from ``path`` where the path is a symbolic link. ``content`` is None when
-    there is no file. ``mode`` is octal text, ``mtime`` epoch seconds. ``locked`` says why the file
-    cannot be replaced, None when it can.
+    there is no file. ``mode`` is octal text. ``changed`` is when it became what it is, in epoch
+    seconds: the later of mtime and ctime, as a copy may keep the mtime of its original. ``locked``
+    says why the file cannot be replaced, None when it can.
     """
 
     path: str
@@ -64,7 +65,7 @@ class FileState:
     mode: str = "644"
     owner: int = 0
     group: int = 0
-    mtime: int = 0
+    changed: int = 0
     locked: str | None = None
 
 

@@ -121,7 +121,9 @@ class Change:
 
 
 def _lines(content: bytes) -> list[str]:
-    return content.decode("utf-8", "backslashreplace").splitlines(keepends=True)
+    """As ``diff`` counts them: a line ends with a line feed and with nothing else."""
+    *whole, rest = content.decode("utf-8", "backslashreplace").split("\n")
+    return [f"{line}\n" for line in whole] + ([rest] if rest else [])
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,12 @@ output = _stack(
         type=click.Path(path_type=Path, dir_okay=False),
         help="Write the report to a file.",
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Also what is not applicable, and why."),
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        help="Also what is not applicable, and why; diffs of more than 60 lines whole.",
+    ),
     click.option("-q", "--quiet", is_flag=True, help="The summary line alone."),
 )
 access = _stack(
@@ -83,7 +88,7 @@ def fail_on(default: str) -> Callable[[Command], Command]:
         type=click.Choice([*(str(word) for word in Severity), "never"]),
         default=default,
         show_default=True,
-        help="Exit 1 on drift or held findings of at least this severity.",
+        help="Exit 1 on drift or held findings of at least this severity; apply: on any drift.",
     )
 
 

@@ -291,9 +291,9 @@ def _file(source: _Source, name: str) -> Reading[FileState]:
         seen = stat.value
         if seen is None:
             return FileState(path.value, target.value, locked=locked)
-        kind, mode, owner, group, mtime = seen
+        kind, mode, owner, group, changed = seen
         return FileState(
-            path.value, target.value, content.value, kind, mode, owner, group, mtime, locked
+            path.value, target.value, content.value, kind, mode, owner, group, changed, locked
         )
 
     return attempt(found)
@@ -303,8 +303,8 @@ def _stat(text: str) -> tuple[str, str, int, int, int] | None:
     """Kind, mode, owner, group and time of change; None where there is no file."""
     if text == "absent":
         return None
-    kind, mode, owner, group, _size, mtime = text.split()
-    return kind, mode, int(owner), int(group), int(mtime)
+    kind, mode, owner, group, _size, changed = text.split()
+    return kind, mode, int(owner), int(group), int(changed)
 
 
 def _locked(writable: Reading[str]) -> str:

@@ -41,20 +41,23 @@ def plain_host(**known: Any) -> HostFacts:
     """A Debian host with Docker 20.10.24 as installed, nothing configured, nothing running.
 
     Shorthands: ``engine="26.1.5"`` (None: none installed), ``config={...}`` or raw bytes,
-    ``info={...}`` over a plain one, ``running=False``, ``flags``/``unit_flags`` by name,
+    ``info={...}`` over a plain one or Unread, ``running=False``, ``flags``/``unit_flags`` by name,
     ``ports`` of one container ``web``. Every field of HostFacts may be given, bare or as a reading.
     """
     engine = known.pop("engine", "20.10.24")
     running = known.pop("running", engine is not None)
     config = known.pop("config", None)
+    said = known.pop("info", {})
     info = {
         "Driver": "overlay2",
         "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"]],
         "LiveRestoreEnabled": False,
         "SecurityOptions": ["name=seccomp,profile=default"],
         "Swarm": {"LocalNodeState": "inactive"},
-        **known.pop("info", {}),
+        **({} if isinstance(said, Unread) else said),
     }
+    if isinstance(said, Unread):
+        known["info"] = said
     if ports := known.pop("ports", ()):
         known["containers"] = (Container("web", ports=tuple(ports)),)
     values: dict[str, Any] = {
@@ -87,7 +90,7 @@ def _config(config: Any) -> dict[str, Any]:
 
         config = json.dumps(config, indent=2).encode() + b"\n"
     return {
-        "daemon_file": FileState(DAEMON_JSON, DAEMON_JSON, config, mtime=900),
+        "daemon_file": FileState(DAEMON_JSON, DAEMON_JSON, config, changed=900),
         "document": loads(config, empty_ok=True),
     }
 

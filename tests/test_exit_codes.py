@@ -55,8 +55,10 @@ def test_a_host_that_is_looked_at(command, host, fail_on, code):
         pytest.param(row("a", REMAP_ONLY), MEDIUM, ExitCode.DRIFT, id="held"),
         pytest.param(row("a", PROXY_ONLY), None, ExitCode.DRIFT, id="drift-is-left-never"),
         pytest.param(row("a", PROXY_ONLY), LOW, ExitCode.DRIFT, id="drift-is-left"),
-        pytest.param(row("a", PROXY_ONLY), MEDIUM, ExitCode.OK, id="drift-is-left-below"),
+        pytest.param(row("a", PROXY_ONLY), MEDIUM, ExitCode.DRIFT, id="drift-is-left-below"),
+        pytest.param(row("a", REMAP_ONLY), HIGH, ExitCode.OK, id="held-below"),
         pytest.param(row("a", BEFORE_DOCKER), None, ExitCode.DRIFT, id="deferred-never"),
+        pytest.param(row("a", BEFORE_DOCKER), HIGH, ExitCode.DRIFT, id="deferred-below"),
         pytest.param(
             row("a", DRIFT, outcome=Outcome.ROLLED_BACK), None, ExitCode.FAILED, id="back"
         ),

@@ -234,11 +234,11 @@ def test_a_whole_probe():
                 DAEMON_JSON,
                 mode="640",
                 group=12,
-                mtime=1699999999,
+                changed=1699999999,
             )
         ),
         document=parse(probe()).document,
-        subuid=Read(FileState("/etc/subuid", "/etc/subuid", b"", mtime=1)),
+        subuid=Read(FileState("/etc/subuid", "/etc/subuid", b"", changed=1)),
         subgid=Read(
             FileState("/etc/subgid", "/etc/subgid", locked="read-only file system at /etc")
         ),

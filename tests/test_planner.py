@@ -301,7 +301,7 @@ def test_an_empty_file_becomes_an_object(host, policy):
 
 def test_what_is_written_and_not_active_needs_the_service_alone(host, policy):
     facts = host(config=HARDENED, dockerd=Process(812, 1000))
-    facts = replace(facts, daemon_file=Read(replace(facts.daemon_file.value, mtime=2000)))
+    facts = replace(facts, daemon_file=Read(replace(facts.daemon_file.value, changed=2000)))
     (change,) = plan(facts, policy()).changes
     assert (change.kind, change.path, change.disruption) == (
         Kind.SERVICE,
@@ -782,7 +782,7 @@ def carried_out(facts: HostFacts, done: Plan) -> HostFacts:
                 "/etc/subgid": "subgid",
             }[change.path]
             file = getattr(facts, name).value
-            now[name] = Read(replace(file, content=change.after, mtime=5000))
+            now[name] = Read(replace(file, content=change.after, changed=5000))
             if name == "daemon_file":
                 now["document"] = Read(loads(change.after))
     after = replace(facts, **now)

@@ -8,6 +8,7 @@ what it prints.
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -249,8 +250,11 @@ def test_shellcheck() -> None:
 
 
 def test_size() -> None:
-    """It travels as one argument."""
-    assert len(SCRIPT.encode()) < 40_000
+    """It travels as one argument, of which the kernel takes 131,071 bytes, and twice quoted at worst:
+    for the shell and for sudo. It was held below 40,000; two dockerds and the last transaction are
+    what a host has to be asked besides, so it is 44,000 now."""
+    assert len(SCRIPT.encode()) < 44_000
+    assert len(shlex.quote(shlex.quote(SCRIPT)).encode()) < 65_536
     assert SCRIPT.isascii()
 
 
@@ -669,6 +673,19 @@ def test_files(
         expected = {key: value for key, value in expected.items() if key != "writable"}
     raws = {key: found[f"file.daemon.{key}"] for key in expected}
     assert {key: raw.text or raw.reason or raw.data for key, raw in raws.items()} == expected
+
+
+def test_when_a_file_came(world: World) -> None:
+    """Copied in with the time of its original, as rsync -t does: it came when it came."""
+    file = world.write(JSON, "{}")
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    *_, changed = str(world.probe()["file.daemon.stat"].text).split()
+    assert int(changed) == int(file.stat().st_ctime) > 1_000_000_000
+
+
+def test_a_file_from_the_future(world: World) -> None:
+    os.utime(world.write(JSON, "{}"), (4_000_000_000, 4_000_000_000))
+    assert str(world.probe("dash")["file.daemon.stat"].text).endswith(" 4000000000")
 
 
 def test_four_files_of_one_mebibyte(world: World) -> None:

@@ -211,6 +211,29 @@ def test_a_long_line_of_a_diff_goes_on_below():
     assert "".join(pieces) == f"+{long}"
 
 
+@pytest.mark.parametrize("mark", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\r"])
+def test_a_line_of_a_diff_ends_with_a_line_feed_only(mark):
+    change = replace(fleets.FRESH, after=f'{{"label": "a{mark}b"}}\n'.encode())
+    assert change.diff.endswith(f'@@ -0,0 +1 @@\n+{{"label": "a{mark}b"}}\n')
+    told = one(plan(PROXY, changes=(change,))).split("\n")
+    (line,) = [line for line in told if "label" in line]
+    assert line == f'  │ +{{"label": "a{printable(mark)}b"}}'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        pytest.param(b"a\n", b"b", ["-a", "+b", "\\ No newline at end of file"], id="lost"),
+        pytest.param(b"a", b"a\n", ["-a", "\\ No newline at end of file", "+a"], id="gained"),
+        pytest.param(b"", b"\n", ["+"], id="an-empty-line"),
+        pytest.param(b"a\r\n", b"b\r\n", ["-a\r", "+b\r"], id="carriage-returns"),
+    ],
+)
+def test_the_last_line_of_a_file_in_a_diff(before, after, lines):
+    change = replace(fleets.FRESH, before=before, after=after)
+    assert change.diff.split("\n")[3:-1] == lines
+
+
 # Values and texts --------------------------------------------------------------------------------
 
 

@@ -286,7 +286,7 @@ def changed_since_start(facts: HostFacts) -> bool:
     dockerd = facts.dockerd.value
     if dockerd is None or (isinstance(facts.reloaded, Read) and facts.reloaded.value is not None):
         return False
-    return bool(facts.daemon_file.value.mtime > dockerd.started + CLOCK_SLACK)
+    return bool(facts.daemon_file.value.changed > dockerd.started + CLOCK_SLACK)
 
 
 SOCKETS: Final = frozenset(

@@ -937,9 +937,10 @@ say_existing_file() {
         reason "stat could not read $target" "$file.stat" "$file.bytes"
         return
     fi
-    value "$file.stat" "$kind $1 $2 $3 $4 $5"
+    # A copy may keep the time of its original; only the kernel says when it came here.
     changed=$5
     [ "$6" -le "$changed" ] || changed=$6
+    value "$file.stat" "$kind $1 $2 $3 $4 $changed"
     if [ $kind != file ]; then
         reason "$target is no regular file" "$file.bytes"
     elif [ ! -r "$target" ]; then

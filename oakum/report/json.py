@@ -52,6 +52,7 @@ def _host(row: HostReport) -> dict[str, Any]:
         "deferred": [_change(change) for change in plan.deferred] if plan else [],
         "disruption": plan.disruption if plan else None,
         "impact": [_impact(hit) for hit in plan.impact] if plan else [],
+        "notes": plan.notes if plan else [],
         "outcome": row.outcome,
         "transaction": row.transaction,
         "steps": [{"name": step.name, "detail": step.detail} for step in row.steps],

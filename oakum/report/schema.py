@@ -113,6 +113,7 @@ def _host() -> Schema:
         deferred=_list(_ref("change")),
         disruption=_word_or_null(Disruption, "Null where there is no plan."),
         impact=_list(_ref("impact")),
+        notes=_list(TEXT),
         outcome=_word_or_null(Outcome, "Null unless the command changes hosts."),
         transaction=TEXT_OR_NULL,
         steps=_list(_object(name=TEXT, detail=TEXT)),

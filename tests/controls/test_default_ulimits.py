@@ -11,7 +11,7 @@ CORE = {"Name": "core", "Hard": 0, "Soft": 0}
 WANTED = {"nofile": NOFILE, "core": CORE}
 SET = {"default-ulimits": WANTED}
 MEMLOCK = {"Name": "memlock", "Hard": -1, "Soft": -1}
-LATER = FileState("/etc/docker/daemon.json", "/etc/docker/daemon.json", b"{}", mtime=2000)
+LATER = FileState("/etc/docker/daemon.json", "/etc/docker/daemon.json", b"{}", changed=2000)
 FLAGS = {"default-ulimit": ("nofile=65536:65536", "core=0")}
 EVERY_POWER = 0x1FFFFFFFFFF
 NO_POWER = EVERY_POWER & ~(1 << 24)

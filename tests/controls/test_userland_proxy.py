@@ -12,7 +12,7 @@ from oakum.model import Impact, Status
 OFF = {"userland-proxy": False}
 SILENT = [Unread("timed out")]
 NAT = {"iptables": True}
-LATER = FileState("/etc/docker/daemon.json", "/etc/docker/daemon.json", b"{}", mtime=2000)
+LATER = FileState("/etc/docker/daemon.json", "/etc/docker/daemon.json", b"{}", changed=2000)
 NO_BR_NETFILTER = {"kernel_config": {"BRIDGE_NETFILTER": False}}
 
 

@@ -28,6 +28,10 @@ def ranges(subuid: bytes | None = RANGE, subgid: bytes | None = RANGE) -> dict[s
     [
         pytest.param({}, {}, Status.NOT_APPLICABLE, "oakum_userns_remap is off (profile baseline)",
                      id="off"),
+        pytest.param({"info": Unread("permission denied: /var/run/docker.sock")}, {},
+                     Status.NOT_APPLICABLE, "oakum_userns_remap is off", id="off-without-root"),
+        pytest.param({"info": Unread("permission denied: /var/run/docker.sock")}, ENFORCE,
+                     Status.UNKNOWN, "permission denied", id="on-without-root"),
         pytest.param({}, ENFORCE, Status.DRIFT, None, id="engine-default"),
         pytest.param({}, {"profile": "strict"}, Status.DRIFT, None, id="strict"),
         pytest.param({}, AUDIT, Status.HELD, "oakum_userns_remap is audit", id="audit"),

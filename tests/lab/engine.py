@@ -53,8 +53,7 @@ def execute(
     """Run a command on this machine; a failure is a LabError that shows its output."""
     raw = subprocess.run(
         command,
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
+        input=stdin.encode() if isinstance(stdin, str) else stdin or b"",
         capture_output=True,
         timeout=timeout,
         check=False,
