@@ -44,6 +44,9 @@ class Ran:
         assert found, f"nothing on {control}: {row['error']}"
         return found[0]
 
+HASTE = {"answer": 30, "watch": 1}
+"""Seconds; a lab host is quick, and late deaths have tests of their own."""
+
 
 class Operator:
     """Runs oakum and pyinfra on an inventory of lab hosts, with data for all of them."""
@@ -52,7 +55,7 @@ class Operator:
         self.folder = folder
         known_hosts = folder / "known_hosts"
         known_hosts.write_text("".join(f"{host.known_hosts}\n" for host in hosts))
-        shared = {"oakum_default_ulimits": GRANTABLE, **data}
+        shared = {"oakum_default_ulimits": GRANTABLE, "oakum_time_limits": HASTE, **data}
         self.entries = [
             (host.name, {**inventory_data(host, known_hosts), **shared}) for host in hosts
         ]
