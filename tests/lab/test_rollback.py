@@ -1,0 +1,151 @@
+"""The way back on real hosts: every byte of /etc, the same containers, and what others edited."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from oakum.report.schema import history_schema, report_schema
+
+from .desk import Operator, Ran
+from .guest import DAEMON_JSON
+from .hosts import LabHost
+
+QUICK = {"oakum_time_limits": {"watch": 1}}
+
+
+@pytest.fixture
+def me(tmp_path: Path) -> Any:
+    return lambda host, **data: Operator(tmp_path, [host], **{**QUICK, **data})
+
+
+def etc(host: LabHost) -> str:
+    """Every path below /etc with its type, mode, owner, group, and the digest of its bytes."""
+    return host.run(
+        "cd /etc && find . ! -name resolv.conf ! -name mtab -printf '%p %y %m %U %G\\n' | sort;"
+        " find . -type f ! -name resolv.conf -exec sha256sum {} + | sort -k 2"
+    ).stdout
+
+
+def rollback(me: Operator, *args: str) -> Ran:
+    done = me.oakum("rollback", "--yes", *args)
+    jsonschema.validate(done.report, report_schema())
+    return done
+
+
+def past(me: Operator) -> list[dict[str, Any]]:
+    done = me.oakum("history")
+    assert done.code == 0, done.err
+    jsonschema.validate(done.report, history_schema())
+    transactions: list[dict[str, Any]] = done.host()["transactions"]
+    return transactions
+
+
+def live_restore(host: LabHost) -> str:
+    return host.docker("info", "--format={{.LiveRestoreEnabled}}").strip()
+
+
+def test_busy_host_is_as_it_was_and_no_container_notices(busy_host: LabHost, me: Any) -> None:
+    desk = me(busy_host)
+    before, running = etc(busy_host), busy_host.running()
+    done = desk.apply()
+    assert done.code == 0, done.out
+    assert live_restore(busy_host) == "true"
+    (entry,) = past(desk)
+    assert (entry["outcome"], entry["in_force"], entry["command"]) == ("confirmed", True, "apply")
+    assert sorted(entry["controls"]) == ["default-ulimits", "live-restore", "userland-proxy"]
+    assert entry["id"] == done.host()["transaction"]
+
+    back = rollback(desk)
+    assert (back.code, back.host()["outcome"]) == (0, "applied"), back.out
+    assert back.host()["undoes"] == [entry["id"]]
+    assert (etc(busy_host), busy_host.running()) == (before, running)
+    assert live_restore(busy_host) == "false"
+    newest, oldest = past(desk)
+    assert (newest["command"], newest["undoes"]) == ("rollback", [entry["id"]])
+    assert not oldest["in_force"]
+
+    again = rollback(desk)
+    assert (again.code, again.host()["outcome"]) == (0, "unchanged")
+
+
+def test_all_of_ours_goes_and_leaves_nothing(docker_host: LabHost, me: Any) -> None:
+    before = etc(docker_host)
+    first = me(docker_host, oakum_only=["live-restore"])
+    assert first.apply().code == 0
+    assert me(docker_host).apply().code == 0
+    assert len(past(first)) == 2
+    back = rollback(first, "--all")
+    assert (back.code, back.host()["outcome"]) == (0, "applied"), back.out
+    assert etc(docker_host) == before
+    assert docker_host.run("ls -A /var/lib/oakum", check=False).returncode != 0
+    assert docker_host.run("ls /etc/systemd/system /run | grep -c oakum", check=False).stdout == (
+        "0\n"
+    )
+    assert live_restore(docker_host) == "false"
+    assert past(first) == []
+
+
+def test_live_restore_alone_goes_by_a_reload(busy_host: LabHost, me: Any) -> None:
+    desk = me(busy_host, oakum_only=["live-restore"])
+    before, running = etc(busy_host), busy_host.running()
+    started = busy_host.run("cat /var/run/docker.pid").stdout
+    assert desk.apply().code == 0
+    back = rollback(desk)
+    assert (back.code, back.host()["disruption"]) == (0, "reload"), back.out
+    assert (etc(busy_host), busy_host.running()) == (before, running)
+    assert live_restore(busy_host) == "false"
+    assert busy_host.run("cat /var/run/docker.pid").stdout == started
+
+
+def test_what_somebody_else_edited_stays(busy_host: LabHost, me: Any) -> None:
+    desk = me(busy_host)
+    former = json.loads(busy_host.read(DAEMON_JSON))
+    assert desk.apply().code == 0
+    edited = busy_host.read(DAEMON_JSON).decode().replace("{", '{\n  "mtu":   1400,', 1)
+    busy_host.write(DAEMON_JSON, edited)
+    back = rollback(desk)
+    assert back.code == 0, back.out
+    now = busy_host.read(DAEMON_JSON)
+    assert json.loads(now) == {**former, "mtu": 1400}
+    assert b'{\n  "mtu":   1400,' in now
+
+
+def test_a_conflict_leaves_the_host_alone(busy_host: LabHost, me: Any) -> None:
+    desk = me(busy_host)
+    assert desk.apply().code == 0
+    edited = busy_host.read(DAEMON_JSON).replace(
+        b'"userland-proxy": false', b'"userland-proxy": true'
+    )
+    busy_host.write(DAEMON_JSON, edited)
+    back = rollback(desk)
+    assert (back.code, back.host()["outcome"]) == (1, "unchanged")
+    (found,) = back.host()["findings"]
+    assert (found["control"], found["status"]) == ("userland-proxy", "held")
+    assert "now it is true" in found["reason"]
+    assert busy_host.read(DAEMON_JSON) == edited
+
+
+def test_back_to_a_transaction(docker_host: LabHost, me: Any) -> None:
+    desk = me(docker_host, oakum_only=["live-restore"])
+    first = desk.apply().host()["transaction"]
+    left = etc(docker_host)
+    assert me(docker_host, oakum_only=["userland-proxy"]).apply().code == 0
+    assert me(docker_host).apply().code == 0
+    back = rollback(desk, "--to", first)
+    assert (back.code, len(back.host()["undoes"])) == (0, 2), back.out
+    assert etc(docker_host) == left
+    assert [entry["id"] for entry in past(desk) if entry["in_force"]] == [first]
+
+
+def test_the_other_door(docker_host: LabHost, me: Any) -> None:
+    desk = me(docker_host)
+    before = etc(docker_host)
+    assert desk.apply().code == 0
+    done = desk.pyinfra("oakum.deploy.rollback", "all=true", "-y")
+    assert done.code == 0, done.err
+    assert etc(docker_host) == before
