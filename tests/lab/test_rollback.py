@@ -15,12 +15,10 @@ from .desk import Operator, Ran
 from .guest import DAEMON_JSON
 from .hosts import LabHost
 
-QUICK = {"oakum_time_limits": {"watch": 1}}
-
 
 @pytest.fixture
 def me(tmp_path: Path) -> Any:
-    return lambda host, **data: Operator(tmp_path, [host], **{**QUICK, **data})
+    return lambda host, **data: Operator(tmp_path, [host], **data)
 
 
 def etc(host: LabHost) -> str:
