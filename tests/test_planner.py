@@ -293,6 +293,16 @@ def test_a_symbolic_link_stays_and_its_target_changes(host, policy):
     assert change.note == "/etc/docker/daemon.json stays a link to it"
 
 
+def test_a_dockerd_that_cannot_be_told_from_another_is_left_alone(host, policy):
+    doubt = Unread("2 dockerds run outside of containers")
+    facts = host(dockerd=doubt, flags=doubt, reloaded=doubt, config={"userland-proxy": True})
+    found = plan(facts, policy())
+    assert not found.changes
+    unknown = [one for one in found.findings if one.reason == doubt.reason]
+    assert {one.status for one in unknown} == {Status.UNKNOWN}
+    assert {"userland-proxy", "live-restore", "default-ulimits"} <= {one.control for one in unknown}
+
+
 def test_an_empty_file_becomes_an_object(host, policy):
     (change,) = plan(host(config=b""), policy()).changes
     assert change.before == b""

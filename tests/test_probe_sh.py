@@ -250,9 +250,11 @@ def test_shellcheck() -> None:
 
 
 def test_size() -> None:
-    """It travels as one argument, of which the kernel takes 131,071 bytes, and twice quoted at worst:
-    for the shell and for sudo. It was held below 40,000; two dockerds and the last transaction are
-    what a host has to be asked besides, so it is 44,000 now."""
+    """It travels as one argument, of which the kernel takes 131,071 bytes; twice quoted at worst.
+
+    It was held below 40,000. Several dockerds, and the last transaction, are what a host has to be
+    asked besides, so it is 44,000 now.
+    """
     assert len(SCRIPT.encode()) < 44_000
     assert len(shlex.quote(shlex.quote(SCRIPT)).encode()) < 65_536
     assert SCRIPT.isascii()
@@ -521,6 +523,43 @@ def test_processes(world: World) -> None:
     assert found["dockerd.limits"].lines == (
         "Max open files            1024      524288      files",
     )
+
+
+SECOND = "dockerds run outside of containers, and nothing tells which is the machine's"
+MAIN = "LoadState=loaded\nMainPID={}\n\nActiveState=active\nMainPID=1\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "noted", "chosen"),
+    [
+        pytest.param("900", "300", "900", id="the-units"),
+        pytest.param("0", "900", "900", id="of-the-pidfile"),
+        pytest.param("4711", "900", "900", id="the-unit-knows-another-kind"),
+        pytest.param(None, "900", "900", id="no-systemd"),
+        pytest.param("0", "4711", f"3 {SECOND}: 300 812 900", id="nothing-tells"),
+        pytest.param(None, None, f"3 {SECOND}: 300 812 900", id="no-systemd-no-pidfile"),
+    ],
+)
+def test_several_dockerds(world: World, main: str | None, noted: str | None, chosen: str) -> None:
+    """Which of them is the machine's is told by its unit or its pidfile, never by its number."""
+    world.process(91, "dockerd", Uid="1000\t1000\t1000\t1000")
+    for pid in (300, 812, 900):
+        world.process(pid, "dockerd", f"/x/{pid}", "--data-root", f"/data/{pid}")
+    world.process(301, "containerd", PPid="300")
+    world.process(700, "containerd")
+    if noted:
+        world.write("/run/docker.pid", noted)
+    if main:
+        (world.root / "run/systemd/system").mkdir(parents=True)
+        world.program("systemctl", f"cat {world.write('/units', MAIN.format(main))}")
+    found = world.probe()
+    if chosen.isdigit():
+        assert found["dockerd.pid"].text == chosen
+        assert found["dataroot.path"].text == f"/data/{chosen}"
+    else:
+        names = [name for name in NAMES if name.startswith("dockerd.") and "proxies" not in name]
+        assert {found[name].reason for name in names} == {chosen}
+    assert found["containerd.pid"].text == "700"
 
 
 def test_rootless(world: World) -> None:

@@ -393,22 +393,36 @@ ours() {
     [ "$1" = "$3" ]
 }
 
-# The system's dockerd is root's; that of another user (rootless) counts where there is no other.
+# The machine's dockerd is the one of its unit, else of its pidfile, else root's; that of another user
+# (rootless) counts where there is no other. $doubt is why it cannot be told.
 find_dockerd() {
+    doubt=$unseen roots='' others='' main='' noted='' rootless=''
     for pid in $engines; do
         look_at "$pid"
         ours "$pid" || continue
-        if [ -z "$dockerd_pid" ] || {
-            [ "$process_uid" = 0 ] && { [ "$dockerd_uid" != 0 ] || [ "$pid" -lt "$dockerd_pid" ]; }
-        }; then
-            dockerd_pid=$pid dockerd_uid=$process_uid
-        fi
+        if [ "$process_uid" = 0 ]; then roots="$roots $pid"; else others="$others $pid"; fi
     done
-    [ -z "$dockerd_pid" ] || args=$(tr '\0' '\n' <"/proc/$dockerd_pid/cmdline")
-    case $dockerd_uid in '' | 0) rootless='' ;; *) rootless=yes ;; esac
+    all=$roots$others
+    case $nl$unit in *"${nl}MainPID="*) main=${unit##*MainPID=} ;; esac
+    [ ! -r /run/docker.pid ] || read -r noted </run/docker.pid
+    for pid in "$noted" "${main%%"$nl"*}"; do # the last word is the unit's
+        case "$all " in *" ${pid:-none} "*) roots=$pid ;; esac
+    done
+    # shellcheck disable=SC2086 # a list of processes
+    set -- ${roots:-$others}
+    if [ $# -gt 1 ]; then
+        doubt="$# dockerds run outside of containers, and nothing tells which is the machine's: $*"
+        return
+    fi
+    dockerd_pid=$1
+    [ -n "$dockerd_pid" ] || return
+    look_at "$dockerd_pid"
+    dockerd_uid=$process_uid
+    args=$(tr '\0' '\n' <"/proc/$dockerd_pid/cmdline")
+    [ "${dockerd_uid:-0}" = 0 ] || rootless=yes
 }
 
-# The one that dockerd runs itself, else the system's.
+# The one that dockerd runs itself, else the system's, which is no other dockerd's.
 find_containerd() {
     for pid in $containerds; do
         look_at "$pid"
@@ -417,15 +431,18 @@ find_containerd() {
             containerd_pid=$pid
             return
         fi
+        case " $engines " in *" $process_parent "*) continue ;; esac
         if [ "$pid" -lt "${containerd_pid:-99999999}" ]; then containerd_pid=$pid; fi
     done
 }
 
 say_dockerd() {
     look_at "$dockerd_pid"
-    why=${unseen:-dockerd is not running}
+    why=${doubt:-dockerd is not running}
     [ -z "$dockerd_pid" ] || why="/proc/$dockerd_pid could not be read"
-    value dockerd.pid "${dockerd_pid:-$none}" "$unseen"
+    nobody=$none
+    [ -z "$doubt" ] || nobody=''
+    value dockerd.pid "${dockerd_pid:-$nobody}" "$doubt"
     if [ -n "$unseen" ]; then proxies=''; fi
     value dockerd.proxies "$proxies" "$unseen"
     block dockerd.args "$args" "$why"
@@ -458,7 +475,8 @@ say_unit() {
     else
         shown=$(limit "$patience" systemctl --no-pager show docker.service docker.socket \
             -p LoadState -p ActiveState -p SubState -p UnitFileState -p FragmentPath \
-            -p DropInPaths -p ExecStart -p EnvironmentFiles -p NeedDaemonReload -p NRestarts)
+            -p DropInPaths -p ExecStart -p EnvironmentFiles -p NeedDaemonReload -p NRestarts \
+            -p MainPID)
         ended=$?
         unit=${shown%%"$nl$nl"*}
         # A socket that listens for a stopped daemon starts it at the first question.
@@ -998,7 +1016,7 @@ changed_since_start() {
 say_reloaded() {
     why=
     if [ -z "$dockerd_started" ]; then
-        why=${unseen:-dockerd is not running}
+        why=${doubt:-dockerd is not running}
     elif ! changed_since_start; then
         block dockerd.reloaded ""
         return
@@ -1138,10 +1156,10 @@ say_host
 say_kernel_config
 block sysctl "$sysctl" "nothing in /proc/sys could be read"
 find_processes
+say_unit
 find_dockerd
 find_containerd
 say_entropy
-say_unit
 find_command
 find_users
 find_programs
