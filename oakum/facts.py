@@ -120,10 +120,12 @@ class Container:
 class HostFacts:
     """Everything that a decision about a host may rest on; one probe, nothing remembered.
 
-    ``engine`` is Read(None) where no engine is installed, ``dockerd`` where none runs. ``info``
-    is ``docker info``. ``document`` is daemon.json as it lies there; ``flags`` what the running
-    dockerd was started with, ``unit_flags`` what the next start will give it, both by flag name
-    without dashes. ``reloaded`` is the configuration that dockerd logged at its last reload.
+    ``engine`` is Read(None) where no engine is installed, ``dockerd`` where none runs; ``first`` is
+    process 1, from which every service inherits. ``info`` is ``docker info``. ``document`` is
+    daemon.json as it lies there; ``flags`` what the running dockerd was started with,
+    ``unit_flags`` what the next start will give it, both by flag name without dashes;
+    ``unit_limits`` are the hard limits that its unit asks for. ``reloaded`` is the configuration
+    that dockerd logged at its last reload.
     """
 
     name: Reading[str] = Read("")
@@ -143,10 +145,12 @@ class HostFacts:
     haveged: Reading[bool] = Read(False)
     engine: Reading[Engine | None] = Read(None)
     info: Reading[Mapping[str, Any]] = Read({})
+    first: Reading[Process] = Read(Process(1, capabilities=1 << CAP_SYS_RESOURCE))
     dockerd: Reading[Process | None] = Read(None)
     containerd: Reading[Process | None] = Read(None)
     flags: Reading[Mapping[str, tuple[str, ...]]] = Read({})
     unit_flags: Reading[Mapping[str, tuple[str, ...]]] = Read({})
+    unit_limits: Reading[Mapping[str, int | None]] = Read({})
     reloaded: Reading[Mapping[str, Any] | None] = Read(None)
     daemon_file: Reading[FileState] = Read(
         FileState("/etc/docker/daemon.json", "/etc/docker/daemon.json")

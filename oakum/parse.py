@@ -92,10 +92,12 @@ def parse(output: Sequence[str]) -> HostFacts:
         haveged=source.word("entropy.haveged", lambda word: word == "installed"),
         engine=_engine(source),
         info=source.lines("engine.info", _info),
+        first=_first(source),
         dockerd=_process(source, "dockerd"),
         containerd=_process(source, "containerd"),
         flags=attempt(lambda: parse_flags(args.value)),
         unit_flags=_unit_flags(source),
+        unit_limits=source.lines("unit", _unit_limits),
         reloaded=source.lines("dockerd.reloaded", _last_reload),
         daemon_file=daemon_file,
         document=_document(daemon_file),
@@ -229,6 +231,12 @@ def _process(source: _Source, name: str) -> Reading[Process | None]:
     return attempt(lambda: Process(pid.value, started.value, limits.value, capabilities.value))
 
 
+def _first(source: _Source) -> Reading[Process]:
+    limits = source.lines("init.limits", _hard_limits)
+    capabilities = source.word("init.caps", lambda digits: int(digits, 16))
+    return attempt(lambda: Process(1, hard=limits.value, capabilities=capabilities.value))
+
+
 _LIMITS: Final = {
     "Max open files": "nofile",
     "Max core file size": "core",
@@ -268,6 +276,17 @@ def _unit_flags(source: _Source) -> Reading[Mapping[str, tuple[str, ...]]]:
         return words
 
     return attempt(lambda: parse_flags(expanded()))
+
+
+_NO_BOUND: Final = ("infinity", str(2**64 - 1))
+"""How systemd writes that there is none."""
+
+
+def _unit_limits(rows: Sequence[str]) -> dict[str, int | None]:
+    unit = _assignments(rows)
+    asked = {name: unit.get(f"Limit{name.upper()}") for name in _LIMITS.values()}
+    told = {name: hard for name, hard in asked.items() if hard}
+    return {name: None if hard in _NO_BOUND else int(hard) for name, hard in told.items()}
 
 
 def _environment(rows: Sequence[str]) -> dict[str, list[str]]:

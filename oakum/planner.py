@@ -269,6 +269,7 @@ def _before_first_start(
         dockerd=Read(None),
         containerd=Read(None),
         flags=Read({}),
+        unit_limits=Read({}),
         images=Read(0),
         containers=Read(()),
         drivers_on_disk=Read(()),

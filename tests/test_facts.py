@@ -92,10 +92,17 @@ BASE = f"""
 |Max open files            1048576              1048576              files
 >containerd.limits
 =containerd.caps 0000000000000000
+<init.limits
+|Max open files            1024                 524288               files
+>init.limits
+=init.caps 000001ffffffffff
 <unit
 |LoadState=loaded
 |ExecStart={{ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS ; pid=0 }}
 |EnvironmentFiles=/etc/default/docker (ignore_errors=yes)
+|LimitNOFILE=524288
+|LimitCORE=infinity
+|LimitNPROC=18446744073709551615
 >unit
 <unit.environment
 |/etc/default/docker:DOCKER_OPTS="--icc=false -D"
@@ -223,9 +230,11 @@ def test_a_whole_probe():
                 0x1FFFFFFFFFF,
             )
         ),
+        first=Read(Process(1, 0, {"nofile": 524288}, 0x1FFFFFFFFFF)),
         containerd=Read(Process(700, 0, {"nofile": 1048576}, 0)),
         flags=Read({"host": ("fd://",), "containerd": ("/run/containerd/containerd.sock",)}),
         unit_flags=Read({"host": ("fd://",), "icc": ("false",), "debug": ("true",)}),
+        unit_limits=Read({"nofile": 524288, "core": None, "nproc": None}),
         reloaded=Read(None),
         daemon_file=Read(
             FileState(

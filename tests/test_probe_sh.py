@@ -37,6 +37,7 @@ engine.cli engine.dockerd engine.package engine.origin engine.binary engine.sock
 engine.version engine.info
 dockerd.pid dockerd.args dockerd.started dockerd.state dockerd.limits dockerd.caps
 dockerd.proxies dockerd.reloaded containerd.pid containerd.limits containerd.caps
+init.limits init.caps
 unit unit.environment user.dockremap
 file.daemon.path file.daemon.target file.daemon.stat file.daemon.bytes file.daemon.writable
 file.subuid.path file.subuid.target file.subuid.stat file.subuid.bytes file.subuid.writable
@@ -571,6 +572,15 @@ def test_rootless(world: World) -> None:
     assert found["engine.socket"].text == "/run/user/1000/docker.sock"
     assert found["file.daemon.path"].text == "/home/a/.config/docker/daemon.json"
     assert found["user.dockremap"].text == "121:131"
+
+
+def test_the_first_process(world: World) -> None:
+    """A stopped dockerd will inherit from it."""
+    world.process(1, "init", CapEff="1ff")
+    found = world.probe()
+    assert found["init.caps"].text == "1ff"
+    assert found["init.limits"].lines == ("Max open files            1024      524288      files",)
+    assert found["dockerd.pid"].text == "none"
 
 
 def test_hidden_processes(world: World) -> None:

@@ -352,11 +352,10 @@ find_processes() {
         esac
     done
     set --
-    for pid in $engines $containerds; do
+    for pid in 1 $engines $containerds; do
         set -- "$@" "/proc/$pid/status" "/proc/$pid/limits" "/proc/$pid/stat"
     done
-    [ $# = 0 ] ||
-        details=$(grep -sE '^(btime |State:|PPid:|Uid:|NSpid:|CapEff:|Limit |Max |[0-9]+ \()' /proc/stat "$@")
+    details=$(grep -sE '^(btime |State:|PPid:|Uid:|NSpid:|CapEff:|Limit |Max |[0-9]+ \()' /proc/stat "$@")
 }
 
 # look_at PID: the process_* variables tell what is known of it.
@@ -465,6 +464,11 @@ say_dockerd() {
     value containerd.pid "${containerd_pid:-$none}" "$unseen"
     block containerd.limits "$process_limits" "$why"
     value containerd.caps "$process_caps" "$why"
+
+    look_at 1
+    why=${unseen:-/proc/1 could not be read}
+    block init.limits "$process_limits" "$why"
+    value init.caps "$process_caps" "$why"
 }
 
 # --- Unit ---
@@ -476,7 +480,7 @@ say_unit() {
         shown=$(limit "$patience" systemctl --no-pager show docker.service docker.socket \
             -p LoadState -p ActiveState -p SubState -p UnitFileState -p FragmentPath \
             -p DropInPaths -p ExecStart -p EnvironmentFiles -p NeedDaemonReload -p NRestarts \
-            -p MainPID)
+            -p MainPID -p LimitNOFILE -p LimitCORE -p LimitNPROC -p LimitMEMLOCK -p LimitSTACK)
         ended=$?
         unit=${shown%%"$nl$nl"*}
         # A socket that listens for a stopped daemon starts it at the first question.
