@@ -116,6 +116,19 @@ class Container:
     security: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """The last transaction on a host.
+
+    ``state`` is how it ended, in the ledger's words, or ``running``, or ``unfinished`` where it was
+    cut off; ``detail`` is the reason, or the last step that it told.
+    """
+
+    id: str
+    state: str
+    detail: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """Everything that a decision about a host may rest on; one probe, nothing remembered.
@@ -125,7 +138,7 @@ class HostFacts:
     daemon.json as it lies there; ``flags`` what the running dockerd was started with,
     ``unit_flags`` what the next start will give it, both by flag name without dashes;
     ``unit_limits`` are the hard limits that its unit asks for. ``reloaded`` is the configuration
-    that dockerd logged at its last reload.
+    that dockerd logged at its last reload. ``transaction`` is Read(None) where there never was one.
     """
 
     name: Reading[str] = Read("")
@@ -172,6 +185,7 @@ class HostFacts:
     containers: Reading[tuple[Container, ...]] = Read(())
     kubelet: Reading[bool] = Read(False)
     oakum_state: Reading[tuple[str, ...]] = Read(())
+    transaction: Reading[Transaction | None] = Read(None)
 
     @property
     def version(self) -> Version:

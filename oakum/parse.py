@@ -21,9 +21,11 @@ from oakum.facts import (
     Process,
     Read,
     Reading,
+    Transaction,
     Unread,
     attempt,
 )
+from oakum.ledger import ID
 from oakum.wire import Raw, readings
 
 T = TypeVar("T")
@@ -115,6 +117,7 @@ def parse(output: Sequence[str]) -> HostFacts:
         containers=_containers(source),
         kubelet=source.word("kubelet", _yes_no),
         oakum_state=source.lines("oakum.state", tuple),
+        transaction=source.word("oakum.transaction", _transaction),
     )
 
 
@@ -374,3 +377,15 @@ def _ports(published: Mapping[str, Any]) -> list[str]:
             shown = f"[{address}]" if ":" in address else address
             addresses.append(f"{shown}:{binding.get('HostPort')}")
     return sorted(addresses)
+
+
+_STATE: Final = "running|unfinished|confirmed|rolled-back|refused|broken"
+
+
+def _transaction(text: str) -> Transaction | None:
+    if text == "none":
+        return None
+    found = re.fullmatch(rf"({ID}) ({_STATE})(?: (.+))?", text)
+    if not found:
+        raise ValueError(f"{text[:60]!r} is no transaction")
+    return Transaction(*found.groups())

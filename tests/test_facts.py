@@ -20,6 +20,7 @@ from oakum.facts import (
     HostFacts,
     Process,
     Read,
+    Transaction,
     Unread,
 )
 from oakum.parse import leading_version, parse
@@ -143,6 +144,7 @@ BASE = f"""
 <oakum.state
 |txn
 >oakum.state
+=oakum.transaction 20260131T120000Z-1a2b3c4d rolled-back dockerd did not answer
 """.strip()
 
 
@@ -280,6 +282,9 @@ def test_a_whole_probe():
         ),
         kubelet=Read(False),
         oakum_state=Read(("txn",)),
+        transaction=Read(
+            Transaction("20260131T120000Z-1a2b3c4d", "rolled-back", "dockerd did not answer")
+        ),
     )
     assert dict(parse(probe()).document.value.settings) == {"icc": False}
 
@@ -896,6 +901,48 @@ def test_whether_a_file_can_be_replaced(writable, locked):
 def test_published_ports(ports, expected):
     (found,) = facts(containers={"name": "/a", "ports": ports}).containers.value
     assert found.ports == expected
+
+
+TXN = "20260131T120000Z-1a2b3c4d"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("none", Read(None), id="none"),
+        pytest.param(f"{TXN} running", Read(Transaction(TXN, "running")), id="no-step-yet"),
+        pytest.param(
+            f"{TXN} running restart docker",
+            Read(Transaction(TXN, "running", "restart docker")),
+            id="running",
+        ),
+        pytest.param(f"{TXN} unfinished", Read(Transaction(TXN, "unfinished")), id="unfinished"),
+        pytest.param(f"{TXN} confirmed", Read(Transaction(TXN, "confirmed")), id="confirmed"),
+        pytest.param(
+            f"{TXN} broken a  b ", Read(Transaction(TXN, "broken", "a  b ")), id="spaces-stay"
+        ),
+        *(
+            pytest.param(
+                text, Unread(f"oakum.transaction is unreadable: {text!r} is no transaction")
+            )
+            for text in (
+                TXN,
+                f"{TXN} ",
+                f"{TXN} done",
+                f"{TXN} confirmed ",
+                f"{TXN}  confirmed",
+                f"{TXN.upper()} confirmed",
+                f"{TXN}0 confirmed",
+                "none at all",
+                "../../etc confirmed",
+            )
+        ),
+        pytest.param(None, Unread("the probe did not read oakum.transaction"), id="an-older-probe"),
+        pytest.param(Unread("permission denied"), Unread("permission denied"), id="closed"),
+    ],
+)
+def test_the_last_transaction(text, expected):
+    assert facts(oakum_transaction=text).transaction == expected
 
 
 # Recorded probes ---------------------------------------------------------------------------------

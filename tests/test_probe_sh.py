@@ -5,6 +5,7 @@ replaced by one below a folder and programs come from it. `facts.readings` is th
 what it prints.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -45,12 +46,27 @@ file.subgid.path file.subgid.target file.subgid.stat file.subgid.bytes file.subg
 file.seccomp.path file.seccomp.target file.seccomp.stat file.seccomp.bytes
 file.seccomp.writable
 dataroot.path dataroot.fs dataroot.space dataroot.dtype dataroot.drivers
-images.count images.bytes volumes.count containers.count containers kubelet oakum.state
+images.count images.bytes volumes.count containers.count containers kubelet
+oakum.state oakum.transaction
 """
 NAMES = frozenset(WORDS.split())
 ASKED = [name for name in WORDS.split() if re.match("engine.[vi]|images|volumes|containers", name)]
 TOOLS = (
-    *("cat", "date", "df", "getconf", "grep", "gzip", "head", "id", "ls", "od", "readlink", "sed"),
+    *(
+        "cat",
+        "date",
+        "df",
+        "flock",
+        "getconf",
+        "grep",
+        "gzip",
+        "head",
+        "id",
+        "ls",
+        "od",
+        "readlink",
+        "sed",
+    ),
     *("sleep", "sort", "stat", "tail", "timeout", "tr", "true", "uname", "zcat"),
 )
 ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
@@ -765,10 +781,76 @@ def test_another_user_in_a_closed_host(world: World) -> None:
         "unit.environment": "/etc/default/docker",
         "dataroot.drivers": "/var/lib/docker",
         "oakum.state": "/var/lib/oakum",
+        "oakum.transaction": "/var/lib/oakum",
     }
     assert {name: found[name].reason for name in denied} == {
         name: f"permission denied: {path}" for name, path in denied.items()
     }
+
+
+FIRST, LAST = "20260131T110000Z-0a0b0c0d", "20260131T120000Z-1a2b3c4d"
+BEGUN = f"""\
+2026-01-31T11:00:00Z {FIRST} begin apply ann@desk 0123456789abcdef live-restore
+2026-01-31T11:00:01Z {FIRST} confirmed
+2026-01-31T12:00:00Z {LAST} begin apply ann@desk 0123456789abcdef userland-proxy
+2026-01-31T12:00:01Z {LAST} file 1 absent {"0" * 64} /etc/docker/a  b * {FIRST} confirmed
+"""
+
+
+@pytest.mark.parametrize(
+    ("ledger", "said"),
+    [
+        pytest.param("", "none", id="empty"),
+        pytest.param(BEGUN, f"{LAST} unfinished", id="unfinished"),
+        pytest.param(f"{BEGUN}x {LAST} confirmed\n", f"{LAST} confirmed", id="confirmed"),
+        pytest.param(
+            f"{BEGUN}x {LAST} rolled-back dockerd  did *not*\x1b[2J answer\n",
+            f"{LAST} rolled-back dockerd  did *not*[2J answer",
+            id="rolled-back",
+        ),
+        pytest.param(f"{BEGUN}x {LAST} refused stale\n", f"{LAST} refused stale", id="refused"),
+        pytest.param(f"{BEGUN}x {LAST} broken gone\n", f"{LAST} broken gone", id="broken"),
+        pytest.param(f"{BEGUN}x {LAST} confirmed", f"{LAST} unfinished", id="torn-off"),
+        pytest.param(f"{BEGUN}x {LAST} conf torn\n", f"{LAST} unfinished", id="marked-as-torn"),
+        pytest.param(f"{BEGUN}x {LAST[:9]} torn\n", f"{LAST} unfinished", id="torn-in-its-name"),
+        pytest.param(BEGUN[:-9], f"{LAST} unfinished", id="a-torn-file"),
+        pytest.param(f"{BEGUN[:60]}", "none", id="the-first-line-is-torn"),
+        pytest.param("no ledger at all\n\n", "none", id="anything"),
+        pytest.param(
+            f"{BEGUN}x {LAST} confirmed\n" * 400, f"{LAST} confirmed", id="only-its-end-counts"
+        ),
+    ],
+)
+def test_the_last_transaction(world: World, ledger: str, said: str) -> None:
+    world.write("/var/lib/oakum/ledger", ledger)
+    world.write("/var/lib/oakum/lock", f"{LAST} 4711\n")
+    assert world.probe()["oakum.transaction"].text == said
+
+
+def test_no_transaction_yet(world: World) -> None:
+    assert world.probe()["oakum.transaction"].text == "none"
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["running", "cut-off"])
+def test_a_transaction_without_a_verdict(world: World, held: bool) -> None:
+    """The lock tells whether it runs, the journal where it is."""
+    world.write("/var/lib/oakum/ledger", BEGUN)
+    journal = "1 step begun\n2 step restart docker  *\n3 failed it did not answer\n4 step und"
+    world.write(f"/var/lib/oakum/txn/{LAST}/journal", journal)
+    lock = world.write("/var/lib/oakum/lock", f"{LAST} 4711\n")
+    with lock.open("rb") as file:
+        if held:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        word = "running" if held else "unfinished"
+        assert world.probe()["oakum.transaction"].text == f"{LAST} {word} restart docker  *"
+    assert lock.read_text() == f"{LAST} 4711\n"
+
+
+def test_a_lock_that_cannot_be_tried(world: World) -> None:
+    world.write("/var/lib/oakum/ledger", BEGUN)
+    world.write("/var/lib/oakum/lock", "")
+    world.program("flock", "exit 66")
+    assert world.probe()["oakum.transaction"].reason == "flock ended with status 66"
 
 
 def test_text_of_any_kind(world: World) -> None:

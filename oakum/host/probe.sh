@@ -1130,9 +1130,10 @@ say_kubelet() {
 
 say_oakum_state() {
     if closed /var/lib/oakum; then
-        reason "$cause" oakum.state
+        reason "$cause" oakum.state oakum.transaction
         return
     fi
+    say_transaction
     names='' count=0
     set +f
     for path in /var/lib/oakum/* /var/lib/oakum/.[!.]*; do
@@ -1145,12 +1146,69 @@ say_oakum_state() {
     block oakum.state "$names"
 }
 
+# whole_lines FILE: $text is the end of FILE, but for a line that is not ended yet.
+whole_lines() {
+    text=$(tail -c 9000 "$1" && echo .)
+    case $text in *"$nl"*) text=${text%"$nl"*} ;; *) text='' ;; esac
+}
+
+# The last transaction is that of the ledger's last line; all its lines but the verdict leave it open.
+say_transaction() {
+    transaction=none ledger=/var/lib/oakum/ledger held=0
+    if [ -e $ledger ] && [ ! -r $ledger ]; then
+        reason "permission denied: $ledger" oakum.transaction
+        return
+    fi
+    text=
+    [ ! -e $ledger ] || whole_lines $ledger
+    IFS=$nl
+    for line in $text; do
+        IFS=$blank
+        # shellcheck disable=SC2086 # time, transaction, what happened, more
+        set -- $line
+        case $2 in [0-9]*T[0-9]*Z-????????) ;; *) continue ;; esac
+        case $3 in
+            begin | file | undoes) transaction=$2 state='' ;;
+            confirmed | rolled-back | refused | broken) transaction=$2 state=${line#* * } ;;
+        esac
+    done
+    IFS=$blank
+    if [ "$transaction" != none ] && [ -z "$state" ]; then
+        look_at_open_transaction
+        case $held in
+            0) state="unfinished$last" ;;
+            1) state="running$last" ;;
+            *)
+                reason "flock ended with status $held" oakum.transaction
+                return
+                ;;
+        esac
+    fi
+    value oakum.transaction "$transaction${state:+ }$state"
+}
+
+# $held is 1 where its process has the lock, of which probes take a share; $last is the last step of
+# its journal.
+look_at_open_transaction() {
+    text='' last='' journal=/var/lib/oakum/txn/$transaction/journal
+    if [ -e /var/lib/oakum/lock ]; then
+        flock -sn 9 9</var/lib/oakum/lock
+        held=$?
+    fi
+    [ ! -r "$journal" ] || whole_lines "$journal"
+    IFS=$nl
+    for line in $text; do
+        case $line in [0-9]*' step '*) last=" ${line#* step }" ;; esac
+    done
+    IFS=$blank
+}
+
 # --- The run: what others need comes first ---
 
 # Nothing of these comes from the caller's environment.
 unset os os_usr boot entropy hardware init_comm lsm lsm_guess hwrng container sysctl kubelet \
     engines containerds entropy_daemons details btime dockerd_pid dockerd_uid dockerd_started args \
-    containerd_pid unit environment wakes_up silent info most home info_containers info_images info_root
+    containerd_pid state unit environment wakes_up silent info most home info_containers info_images info_root
 
 echo 'oakum-probe 1 begin'
 uid=$(id -u)
