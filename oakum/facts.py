@@ -116,14 +116,29 @@ class Container:
     security: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """The last transaction on a host.
+
+    ``state`` is how it ended, in the ledger's words, or ``running``, or ``unfinished`` where it was
+    cut off; ``detail`` is the reason, or the last step that it told.
+    """
+
+    id: str
+    state: str
+    detail: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """Everything that a decision about a host may rest on; one probe, nothing remembered.
 
-    ``engine`` is Read(None) where no engine is installed, ``dockerd`` where none runs. ``info``
-    is ``docker info``. ``document`` is daemon.json as it lies there; ``flags`` what the running
-    dockerd was started with, ``unit_flags`` what the next start will give it, both by flag name
-    without dashes. ``reloaded`` is the configuration that dockerd logged at its last reload.
+    ``engine`` is Read(None) where no engine is installed, ``dockerd`` where none runs; ``first`` is
+    process 1, from which every service inherits. ``info`` is ``docker info``. ``document`` is
+    daemon.json as it lies there; ``flags`` what the running dockerd was started with,
+    ``unit_flags`` what the next start will give it, both by flag name without dashes;
+    ``unit_limits`` are the hard limits that its unit asks for. ``reloaded`` is the configuration
+    that dockerd logged at its last reload. ``transaction`` is Read(None) where there never was one.
     """
 
     name: Reading[str] = Read("")
@@ -143,10 +158,12 @@ class HostFacts:
     haveged: Reading[bool] = Read(False)
     engine: Reading[Engine | None] = Read(None)
     info: Reading[Mapping[str, Any]] = Read({})
+    first: Reading[Process] = Read(Process(1, capabilities=1 << CAP_SYS_RESOURCE))
     dockerd: Reading[Process | None] = Read(None)
     containerd: Reading[Process | None] = Read(None)
     flags: Reading[Mapping[str, tuple[str, ...]]] = Read({})
     unit_flags: Reading[Mapping[str, tuple[str, ...]]] = Read({})
+    unit_limits: Reading[Mapping[str, int | None]] = Read({})
     reloaded: Reading[Mapping[str, Any] | None] = Read(None)
     daemon_file: Reading[FileState] = Read(
         FileState("/etc/docker/daemon.json", "/etc/docker/daemon.json")
@@ -168,6 +185,7 @@ class HostFacts:
     containers: Reading[tuple[Container, ...]] = Read(())
     kubelet: Reading[bool] = Read(False)
     oakum_state: Reading[tuple[str, ...]] = Read(())
+    transaction: Reading[Transaction | None] = Read(None)
 
     @property
     def version(self) -> Version:

@@ -21,9 +21,11 @@ from oakum.facts import (
     Process,
     Read,
     Reading,
+    Transaction,
     Unread,
     attempt,
 )
+from oakum.ledger import ID
 from oakum.wire import Raw, readings
 
 T = TypeVar("T")
@@ -92,10 +94,12 @@ def parse(output: Sequence[str]) -> HostFacts:
         haveged=source.word("entropy.haveged", lambda word: word == "installed"),
         engine=_engine(source),
         info=source.lines("engine.info", _info),
+        first=_first(source),
         dockerd=_process(source, "dockerd"),
         containerd=_process(source, "containerd"),
         flags=attempt(lambda: parse_flags(args.value)),
         unit_flags=_unit_flags(source),
+        unit_limits=source.lines("unit", _unit_limits),
         reloaded=source.lines("dockerd.reloaded", _last_reload),
         daemon_file=daemon_file,
         document=_document(daemon_file),
@@ -113,6 +117,7 @@ def parse(output: Sequence[str]) -> HostFacts:
         containers=_containers(source),
         kubelet=source.word("kubelet", _yes_no),
         oakum_state=source.lines("oakum.state", tuple),
+        transaction=source.word("oakum.transaction", _transaction),
     )
 
 
@@ -229,6 +234,12 @@ def _process(source: _Source, name: str) -> Reading[Process | None]:
     return attempt(lambda: Process(pid.value, started.value, limits.value, capabilities.value))
 
 
+def _first(source: _Source) -> Reading[Process]:
+    limits = source.lines("init.limits", _hard_limits)
+    capabilities = source.word("init.caps", lambda digits: int(digits, 16))
+    return attempt(lambda: Process(1, hard=limits.value, capabilities=capabilities.value))
+
+
 _LIMITS: Final = {
     "Max open files": "nofile",
     "Max core file size": "core",
@@ -268,6 +279,17 @@ def _unit_flags(source: _Source) -> Reading[Mapping[str, tuple[str, ...]]]:
         return words
 
     return attempt(lambda: parse_flags(expanded()))
+
+
+_NO_BOUND: Final = ("infinity", str(2**64 - 1))
+"""How systemd writes that there is none."""
+
+
+def _unit_limits(rows: Sequence[str]) -> dict[str, int | None]:
+    unit = _assignments(rows)
+    asked = {name: unit.get(f"Limit{name.upper()}") for name in _LIMITS.values()}
+    told = {name: hard for name, hard in asked.items() if hard}
+    return {name: None if hard in _NO_BOUND else int(hard) for name, hard in told.items()}
 
 
 def _environment(rows: Sequence[str]) -> dict[str, list[str]]:
@@ -355,3 +377,15 @@ def _ports(published: Mapping[str, Any]) -> list[str]:
             shown = f"[{address}]" if ":" in address else address
             addresses.append(f"{shown}:{binding.get('HostPort')}")
     return sorted(addresses)
+
+
+_STATE: Final = "running|unfinished|confirmed|rolled-back|refused|broken"
+
+
+def _transaction(text: str) -> Transaction | None:
+    if text == "none":
+        return None
+    found = re.fullmatch(rf"({ID}) ({_STATE})(?: (.+))?", text)
+    if not found:
+        raise ValueError(f"{text[:60]!r} is no transaction")
+    return Transaction(*found.groups())

@@ -7,6 +7,7 @@ controls; so are the merge of daemon.json, what a change costs, and whom it hits
 import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from oakum.controls.base import (
     ABSENT,
@@ -72,7 +73,7 @@ def build(
         _before_first_start(facts, policy, wanted, today) if bare else (),
         disruption=disruption,
         impact=tuple(_impact(drifting, facts, disruption)),
-        notes=tuple(_notes(drifting, facts, disruption)),
+        notes=(*_of_last_transaction(facts), *_notes(drifting, facts, disruption)),
     )
 
 
@@ -269,6 +270,7 @@ def _before_first_start(
         dockerd=Read(None),
         containerd=Read(None),
         flags=Read({}),
+        unit_limits=Read({}),
         images=Read(0),
         containers=Read(()),
         drivers_on_disk=Read(()),
@@ -307,6 +309,24 @@ def restart_hits(facts: HostFacts, disruption: Disruption) -> Iterator[Impact]:
             yield Impact(container.name, "restarts", f"restart policy {container.restart}")
         else:
             yield Impact(container.name, "stops", f"restart policy {container.restart}")
+
+
+_ENDED: Final = {
+    "running": "is running",
+    "unfinished": "was cut off, and the next one takes it back first",
+    "rolled-back": "was rolled back",
+    "broken": "failed, and so did the way back",
+}
+"""What is worth knowing of the last transaction before the next one; of the others nothing is."""
+
+
+def _of_last_transaction(facts: HostFacts) -> Iterator[str]:
+    last = facts.transaction.value if isinstance(facts.transaction, Read) else None
+    if last is None or last.state not in _ENDED:
+        return
+    still = last.state in ("running", "unfinished")
+    detail = last.detail and (f" (last step: {last.detail})" if still else f": {last.detail}")
+    yield f"the last transaction, {last.id}, {_ENDED[last.state]}{detail or ''}"
 
 
 def _notes(drifting: Sequence[Verdict], facts: HostFacts, disruption: Disruption) -> Iterator[str]:

@@ -20,6 +20,7 @@ from oakum.facts import (
     HostFacts,
     Process,
     Read,
+    Transaction,
     Unread,
 )
 from oakum.parse import leading_version, parse
@@ -92,10 +93,17 @@ BASE = f"""
 |Max open files            1048576              1048576              files
 >containerd.limits
 =containerd.caps 0000000000000000
+<init.limits
+|Max open files            1024                 524288               files
+>init.limits
+=init.caps 000001ffffffffff
 <unit
 |LoadState=loaded
 |ExecStart={{ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// $DOCKER_OPTS ; pid=0 }}
 |EnvironmentFiles=/etc/default/docker (ignore_errors=yes)
+|LimitNOFILE=524288
+|LimitCORE=infinity
+|LimitNPROC=18446744073709551615
 >unit
 <unit.environment
 |/etc/default/docker:DOCKER_OPTS="--icc=false -D"
@@ -136,6 +144,7 @@ BASE = f"""
 <oakum.state
 |txn
 >oakum.state
+=oakum.transaction 20260131T120000Z-1a2b3c4d rolled-back dockerd did not answer
 """.strip()
 
 
@@ -223,9 +232,11 @@ def test_a_whole_probe():
                 0x1FFFFFFFFFF,
             )
         ),
+        first=Read(Process(1, 0, {"nofile": 524288}, 0x1FFFFFFFFFF)),
         containerd=Read(Process(700, 0, {"nofile": 1048576}, 0)),
         flags=Read({"host": ("fd://",), "containerd": ("/run/containerd/containerd.sock",)}),
         unit_flags=Read({"host": ("fd://",), "icc": ("false",), "debug": ("true",)}),
+        unit_limits=Read({"nofile": 524288, "core": None, "nproc": None}),
         reloaded=Read(None),
         daemon_file=Read(
             FileState(
@@ -271,6 +282,9 @@ def test_a_whole_probe():
         ),
         kubelet=Read(False),
         oakum_state=Read(("txn",)),
+        transaction=Read(
+            Transaction("20260131T120000Z-1a2b3c4d", "rolled-back", "dockerd did not answer")
+        ),
     )
     assert dict(parse(probe()).document.value.settings) == {"icc": False}
 
@@ -887,6 +901,48 @@ def test_whether_a_file_can_be_replaced(writable, locked):
 def test_published_ports(ports, expected):
     (found,) = facts(containers={"name": "/a", "ports": ports}).containers.value
     assert found.ports == expected
+
+
+TXN = "20260131T120000Z-1a2b3c4d"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("none", Read(None), id="none"),
+        pytest.param(f"{TXN} running", Read(Transaction(TXN, "running")), id="no-step-yet"),
+        pytest.param(
+            f"{TXN} running restart docker",
+            Read(Transaction(TXN, "running", "restart docker")),
+            id="running",
+        ),
+        pytest.param(f"{TXN} unfinished", Read(Transaction(TXN, "unfinished")), id="unfinished"),
+        pytest.param(f"{TXN} confirmed", Read(Transaction(TXN, "confirmed")), id="confirmed"),
+        pytest.param(
+            f"{TXN} broken a  b ", Read(Transaction(TXN, "broken", "a  b ")), id="spaces-stay"
+        ),
+        *(
+            pytest.param(
+                text, Unread(f"oakum.transaction is unreadable: {text!r} is no transaction")
+            )
+            for text in (
+                TXN,
+                f"{TXN} ",
+                f"{TXN} done",
+                f"{TXN} confirmed ",
+                f"{TXN}  confirmed",
+                f"{TXN.upper()} confirmed",
+                f"{TXN}0 confirmed",
+                "none at all",
+                "../../etc confirmed",
+            )
+        ),
+        pytest.param(None, Unread("the probe did not read oakum.transaction"), id="an-older-probe"),
+        pytest.param(Unread("permission denied"), Unread("permission denied"), id="closed"),
+    ],
+)
+def test_the_last_transaction(text, expected):
+    assert facts(oakum_transaction=text).transaction == expected
 
 
 # Recorded probes ---------------------------------------------------------------------------------

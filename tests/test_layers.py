@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "engine": set(),
     "facts": {"engine", "model"},
     "wire": set(),
-    "parse": {"engine", "facts", "wire"},
+    "parse": {"engine", "facts", "ledger", "wire"},
     "ledger": {"facts", "model", "wire"},
     "policy": {"model"},
     "render": set(),

@@ -16,7 +16,16 @@ from oakum.controls import controls
 from oakum.controls.base import DaemonKey
 from oakum.engine.catalogue import NEWEST, refusal
 from oakum.engine.document import loads
-from oakum.facts import Container, Engine, FileState, HostFacts, Process, Read, Unread
+from oakum.facts import (
+    Container,
+    Engine,
+    FileState,
+    HostFacts,
+    Process,
+    Read,
+    Transaction,
+    Unread,
+)
 from oakum.model import Disruption, Finding, Impact, Kind, Plan, Severity, Status
 from oakum.planner import build
 from oakum.policy import Policy
@@ -291,6 +300,57 @@ def test_a_symbolic_link_stays_and_its_target_changes(host, policy):
     (change,) = plan(host(daemon_file=file), policy()).changes
     assert change.path == "/srv/docker.json"
     assert change.note == "/etc/docker/daemon.json stays a link to it"
+
+
+TXN = "20260131T120000Z-1a2b3c4d"
+
+
+@pytest.mark.parametrize(
+    ("last", "note"),
+    [
+        pytest.param(None, None, id="none"),
+        pytest.param(Transaction(TXN, "confirmed"), None, id="confirmed"),
+        pytest.param(Transaction(TXN, "refused", "stale"), None, id="refused"),
+        pytest.param(Unread("permission denied: /var/lib/oakum"), None, id="closed"),
+        pytest.param(
+            Transaction(TXN, "running", "restart docker"),
+            f"the last transaction, {TXN}, is running (last step: restart docker)",
+            id="running",
+        ),
+        pytest.param(
+            Transaction(TXN, "unfinished"),
+            f"the last transaction, {TXN}, was cut off, and the next one takes it back first",
+            id="unfinished",
+        ),
+        pytest.param(
+            Transaction(TXN, "rolled-back", "dockerd did not answer"),
+            f"the last transaction, {TXN}, was rolled back: dockerd did not answer",
+            id="rolled-back",
+        ),
+        pytest.param(
+            Transaction(TXN, "broken", "no dockerd"),
+            f"the last transaction, {TXN}, failed, and so did the way back: no dockerd",
+            id="broken",
+        ),
+    ],
+)
+@pytest.mark.parametrize("engine", ["20.10.24", None])
+def test_what_the_last_transaction_left(host, policy, last, note, engine):
+    """Said of any host, and nothing else of the plan depends on it."""
+    found = plan(host(transaction=last, engine=engine), policy())
+    assert [one for one in found.notes if "transaction" in one] == ([note] if note else [])
+    without = plan(host(engine=engine), policy())
+    assert replace(found, notes=()) == replace(without, notes=())
+
+
+def test_a_dockerd_that_cannot_be_told_from_another_is_left_alone(host, policy):
+    doubt = Unread("2 dockerds run outside of containers")
+    facts = host(dockerd=doubt, flags=doubt, reloaded=doubt, config={"userland-proxy": True})
+    found = plan(facts, policy())
+    assert not found.changes
+    unknown = [one for one in found.findings if one.reason == doubt.reason]
+    assert {one.status for one in unknown} == {Status.UNKNOWN}
+    assert {"userland-proxy", "live-restore", "default-ulimits"} <= {one.control for one in unknown}
 
 
 def test_an_empty_file_becomes_an_object(host, policy):

@@ -5,6 +5,7 @@ replaced by one below a folder and programs come from it. `facts.readings` is th
 what it prints.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -37,6 +38,7 @@ engine.cli engine.dockerd engine.package engine.origin engine.binary engine.sock
 engine.version engine.info
 dockerd.pid dockerd.args dockerd.started dockerd.state dockerd.limits dockerd.caps
 dockerd.proxies dockerd.reloaded containerd.pid containerd.limits containerd.caps
+init.limits init.caps
 unit unit.environment user.dockremap
 file.daemon.path file.daemon.target file.daemon.stat file.daemon.bytes file.daemon.writable
 file.subuid.path file.subuid.target file.subuid.stat file.subuid.bytes file.subuid.writable
@@ -44,12 +46,27 @@ file.subgid.path file.subgid.target file.subgid.stat file.subgid.bytes file.subg
 file.seccomp.path file.seccomp.target file.seccomp.stat file.seccomp.bytes
 file.seccomp.writable
 dataroot.path dataroot.fs dataroot.space dataroot.dtype dataroot.drivers
-images.count images.bytes volumes.count containers.count containers kubelet oakum.state
+images.count images.bytes volumes.count containers.count containers kubelet
+oakum.state oakum.transaction
 """
 NAMES = frozenset(WORDS.split())
 ASKED = [name for name in WORDS.split() if re.match("engine.[vi]|images|volumes|containers", name)]
 TOOLS = (
-    *("cat", "date", "df", "getconf", "grep", "gzip", "head", "id", "ls", "od", "readlink", "sed"),
+    *(
+        "cat",
+        "date",
+        "df",
+        "flock",
+        "getconf",
+        "grep",
+        "gzip",
+        "head",
+        "id",
+        "ls",
+        "od",
+        "readlink",
+        "sed",
+    ),
     *("sleep", "sort", "stat", "tail", "timeout", "tr", "true", "uname", "zcat"),
 )
 ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
@@ -250,9 +267,11 @@ def test_shellcheck() -> None:
 
 
 def test_size() -> None:
-    """It travels as one argument, of which the kernel takes 131,071 bytes, and twice quoted at worst:
-    for the shell and for sudo. It was held below 40,000; two dockerds and the last transaction are
-    what a host has to be asked besides, so it is 44,000 now."""
+    """It travels as one argument, of which the kernel takes 131,071 bytes; twice quoted at worst.
+
+    It was held below 40,000. Several dockerds, and the last transaction, are what a host has to be
+    asked besides, so it is 44,000 now.
+    """
     assert len(SCRIPT.encode()) < 44_000
     assert len(shlex.quote(shlex.quote(SCRIPT)).encode()) < 65_536
     assert SCRIPT.isascii()
@@ -523,6 +542,43 @@ def test_processes(world: World) -> None:
     )
 
 
+SECOND = "dockerds run outside of containers, and nothing tells which is the machine's"
+MAIN = "LoadState=loaded\nMainPID={}\n\nActiveState=active\nMainPID=1\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "noted", "chosen"),
+    [
+        pytest.param("900", "300", "900", id="the-units"),
+        pytest.param("0", "900", "900", id="of-the-pidfile"),
+        pytest.param("4711", "900", "900", id="the-unit-knows-another-kind"),
+        pytest.param(None, "900", "900", id="no-systemd"),
+        pytest.param("0", "4711", f"3 {SECOND}: 300 812 900", id="nothing-tells"),
+        pytest.param(None, None, f"3 {SECOND}: 300 812 900", id="no-systemd-no-pidfile"),
+    ],
+)
+def test_several_dockerds(world: World, main: str | None, noted: str | None, chosen: str) -> None:
+    """Which of them is the machine's is told by its unit or its pidfile, never by its number."""
+    world.process(91, "dockerd", Uid="1000\t1000\t1000\t1000")
+    for pid in (300, 812, 900):
+        world.process(pid, "dockerd", f"/x/{pid}", "--data-root", f"/data/{pid}")
+    world.process(301, "containerd", PPid="300")
+    world.process(700, "containerd")
+    if noted:
+        world.write("/run/docker.pid", noted)
+    if main:
+        (world.root / "run/systemd/system").mkdir(parents=True)
+        world.program("systemctl", f"cat {world.write('/units', MAIN.format(main))}")
+    found = world.probe()
+    if chosen.isdigit():
+        assert found["dockerd.pid"].text == chosen
+        assert found["dataroot.path"].text == f"/data/{chosen}"
+    else:
+        names = [name for name in NAMES if name.startswith("dockerd.") and "proxies" not in name]
+        assert {found[name].reason for name in names} == {chosen}
+    assert found["containerd.pid"].text == "700"
+
+
 def test_rootless(world: World) -> None:
     world.write("/etc/passwd", "a b:x:1000:100:A B,,,:/home/a:/bin/sh\ndockremap:x:121:131::/:/x\n")
     world.process(91, "dockerd", Uid="1000\t1000\t1000\t1000")
@@ -532,6 +588,15 @@ def test_rootless(world: World) -> None:
     assert found["engine.socket"].text == "/run/user/1000/docker.sock"
     assert found["file.daemon.path"].text == "/home/a/.config/docker/daemon.json"
     assert found["user.dockremap"].text == "121:131"
+
+
+def test_the_first_process(world: World) -> None:
+    """A stopped dockerd will inherit from it."""
+    world.process(1, "init", CapEff="1ff")
+    found = world.probe()
+    assert found["init.caps"].text == "1ff"
+    assert found["init.limits"].lines == ("Max open files            1024      524288      files",)
+    assert found["dockerd.pid"].text == "none"
 
 
 def test_hidden_processes(world: World) -> None:
@@ -716,10 +781,76 @@ def test_another_user_in_a_closed_host(world: World) -> None:
         "unit.environment": "/etc/default/docker",
         "dataroot.drivers": "/var/lib/docker",
         "oakum.state": "/var/lib/oakum",
+        "oakum.transaction": "/var/lib/oakum",
     }
     assert {name: found[name].reason for name in denied} == {
         name: f"permission denied: {path}" for name, path in denied.items()
     }
+
+
+FIRST, LAST = "20260131T110000Z-0a0b0c0d", "20260131T120000Z-1a2b3c4d"
+BEGUN = f"""\
+2026-01-31T11:00:00Z {FIRST} begin apply ann@desk 0123456789abcdef live-restore
+2026-01-31T11:00:01Z {FIRST} confirmed
+2026-01-31T12:00:00Z {LAST} begin apply ann@desk 0123456789abcdef userland-proxy
+2026-01-31T12:00:01Z {LAST} file 1 absent {"0" * 64} /etc/docker/a  b * {FIRST} confirmed
+"""
+
+
+@pytest.mark.parametrize(
+    ("ledger", "said"),
+    [
+        pytest.param("", "none", id="empty"),
+        pytest.param(BEGUN, f"{LAST} unfinished", id="unfinished"),
+        pytest.param(f"{BEGUN}x {LAST} confirmed\n", f"{LAST} confirmed", id="confirmed"),
+        pytest.param(
+            f"{BEGUN}x {LAST} rolled-back dockerd  did *not*\x1b[2J answer\n",
+            f"{LAST} rolled-back dockerd  did *not*[2J answer",
+            id="rolled-back",
+        ),
+        pytest.param(f"{BEGUN}x {LAST} refused stale\n", f"{LAST} refused stale", id="refused"),
+        pytest.param(f"{BEGUN}x {LAST} broken gone\n", f"{LAST} broken gone", id="broken"),
+        pytest.param(f"{BEGUN}x {LAST} confirmed", f"{LAST} unfinished", id="torn-off"),
+        pytest.param(f"{BEGUN}x {LAST} conf torn\n", f"{LAST} unfinished", id="marked-as-torn"),
+        pytest.param(f"{BEGUN}x {LAST[:9]} torn\n", f"{LAST} unfinished", id="torn-in-its-name"),
+        pytest.param(BEGUN[:-9], f"{LAST} unfinished", id="a-torn-file"),
+        pytest.param(f"{BEGUN[:60]}", "none", id="the-first-line-is-torn"),
+        pytest.param("no ledger at all\n\n", "none", id="anything"),
+        pytest.param(
+            f"{BEGUN}x {LAST} confirmed\n" * 400, f"{LAST} confirmed", id="only-its-end-counts"
+        ),
+    ],
+)
+def test_the_last_transaction(world: World, ledger: str, said: str) -> None:
+    world.write("/var/lib/oakum/ledger", ledger)
+    world.write("/var/lib/oakum/lock", f"{LAST} 4711\n")
+    assert world.probe()["oakum.transaction"].text == said
+
+
+def test_no_transaction_yet(world: World) -> None:
+    assert world.probe()["oakum.transaction"].text == "none"
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["running", "cut-off"])
+def test_a_transaction_without_a_verdict(world: World, held: bool) -> None:
+    """The lock tells whether it runs, the journal where it is."""
+    world.write("/var/lib/oakum/ledger", BEGUN)
+    journal = "1 step begun\n2 step restart docker  *\n3 failed it did not answer\n4 step und"
+    world.write(f"/var/lib/oakum/txn/{LAST}/journal", journal)
+    lock = world.write("/var/lib/oakum/lock", f"{LAST} 4711\n")
+    with lock.open("rb") as file:
+        if held:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        word = "running" if held else "unfinished"
+        assert world.probe()["oakum.transaction"].text == f"{LAST} {word} restart docker  *"
+    assert lock.read_text() == f"{LAST} 4711\n"
+
+
+def test_a_lock_that_cannot_be_tried(world: World) -> None:
+    world.write("/var/lib/oakum/ledger", BEGUN)
+    world.write("/var/lib/oakum/lock", "")
+    world.program("flock", "exit 66")
+    assert world.probe()["oakum.transaction"].reason == "flock ended with status 66"
 
 
 def test_text_of_any_kind(world: World) -> None:

@@ -55,20 +55,25 @@ def grantable(facts: HostFacts, name: str) -> tuple[int | None, str]:
     """The highest hard limit that a container can be given, and what bounds it; None is no bound.
 
     The runtime inherits from the system's containerd, or from dockerd where that starts its own;
-    without CAP_SYS_RESOURCE a hard limit can only be lowered (setrlimit(2)).
+    without CAP_SYS_RESOURCE a hard limit can only be lowered (setrlimit(2)). Where dockerd is
+    stopped, its unit and the process that will start it bound it.
     """
     bounds: list[tuple[int, str]] = []
     if name == "nofile" and "fs.nr_open" in facts.sysctl.value:
         bounds.append((int(facts.sysctl.value["fs.nr_open"]), "fs.nr_open"))
-    daemons: dict[str, Process | None] = {
-        "dockerd": facts.dockerd.value,
-        "containerd": facts.containerd.value,
-    }
-    for daemon, process in daemons.items():
-        hard = process.hard.get(name) if process else None
-        if process and hard is not None and not process.lifts_limits:
-            bounds.append((hard, f"{daemon}'s own limit"))
+    bounds += _of_process(name, facts.containerd.value, "containerd's own limit")
+    if facts.dockerd.value:
+        bounds += _of_process(name, facts.dockerd.value, "dockerd's own limit")
+    elif not facts.first.value.lifts_limits:
+        bounds += _of_process(name, facts.first.value, "the limit of process 1")
+        hard = facts.unit_limits.value.get(name)
+        bounds += [] if hard is None else [(hard, f"Limit{name.upper()} of docker.service")]
     return min(bounds, default=(None, ""))
+
+
+def _of_process(name: str, process: Process | None, bound: str) -> list[tuple[int, str]]:
+    hard = process.hard.get(name) if process and not process.lifts_limits else None
+    return [] if hard is None else [(hard, bound)]
 
 
 def old_containers(facts: HostFacts) -> Iterable[Impact]:

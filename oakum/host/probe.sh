@@ -352,11 +352,10 @@ find_processes() {
         esac
     done
     set --
-    for pid in $engines $containerds; do
+    for pid in 1 $engines $containerds; do
         set -- "$@" "/proc/$pid/status" "/proc/$pid/limits" "/proc/$pid/stat"
     done
-    [ $# = 0 ] ||
-        details=$(grep -sE '^(btime |State:|PPid:|Uid:|NSpid:|CapEff:|Limit |Max |[0-9]+ \()' /proc/stat "$@")
+    details=$(grep -sE '^(btime |State:|PPid:|Uid:|NSpid:|CapEff:|Limit |Max |[0-9]+ \()' /proc/stat "$@")
 }
 
 # look_at PID: the process_* variables tell what is known of it.
@@ -393,22 +392,36 @@ ours() {
     [ "$1" = "$3" ]
 }
 
-# The system's dockerd is root's; that of another user (rootless) counts where there is no other.
+# The machine's dockerd is the one of its unit, else of its pidfile, else root's; that of another user
+# (rootless) counts where there is no other. $doubt is why it cannot be told.
 find_dockerd() {
+    doubt=$unseen roots='' others='' main='' noted='' rootless=''
     for pid in $engines; do
         look_at "$pid"
         ours "$pid" || continue
-        if [ -z "$dockerd_pid" ] || {
-            [ "$process_uid" = 0 ] && { [ "$dockerd_uid" != 0 ] || [ "$pid" -lt "$dockerd_pid" ]; }
-        }; then
-            dockerd_pid=$pid dockerd_uid=$process_uid
-        fi
+        if [ "$process_uid" = 0 ]; then roots="$roots $pid"; else others="$others $pid"; fi
     done
-    [ -z "$dockerd_pid" ] || args=$(tr '\0' '\n' <"/proc/$dockerd_pid/cmdline")
-    case $dockerd_uid in '' | 0) rootless='' ;; *) rootless=yes ;; esac
+    all=$roots$others
+    case $nl$unit in *"${nl}MainPID="*) main=${unit##*MainPID=} ;; esac
+    [ ! -r /run/docker.pid ] || read -r noted </run/docker.pid
+    for pid in "$noted" "${main%%"$nl"*}"; do # the last word is the unit's
+        case "$all " in *" ${pid:-none} "*) roots=$pid ;; esac
+    done
+    # shellcheck disable=SC2086 # a list of processes
+    set -- ${roots:-$others}
+    if [ $# -gt 1 ]; then
+        doubt="$# dockerds run outside of containers, and nothing tells which is the machine's: $*"
+        return
+    fi
+    dockerd_pid=$1
+    [ -n "$dockerd_pid" ] || return
+    look_at "$dockerd_pid"
+    dockerd_uid=$process_uid
+    args=$(tr '\0' '\n' <"/proc/$dockerd_pid/cmdline")
+    [ "${dockerd_uid:-0}" = 0 ] || rootless=yes
 }
 
-# The one that dockerd runs itself, else the system's.
+# The one that dockerd runs itself, else the system's, which is no other dockerd's.
 find_containerd() {
     for pid in $containerds; do
         look_at "$pid"
@@ -417,15 +430,18 @@ find_containerd() {
             containerd_pid=$pid
             return
         fi
+        case " $engines " in *" $process_parent "*) continue ;; esac
         if [ "$pid" -lt "${containerd_pid:-99999999}" ]; then containerd_pid=$pid; fi
     done
 }
 
 say_dockerd() {
     look_at "$dockerd_pid"
-    why=${unseen:-dockerd is not running}
+    why=${doubt:-dockerd is not running}
     [ -z "$dockerd_pid" ] || why="/proc/$dockerd_pid could not be read"
-    value dockerd.pid "${dockerd_pid:-$none}" "$unseen"
+    nobody=$none
+    [ -z "$doubt" ] || nobody=''
+    value dockerd.pid "${dockerd_pid:-$nobody}" "$doubt"
     if [ -n "$unseen" ]; then proxies=''; fi
     value dockerd.proxies "$proxies" "$unseen"
     block dockerd.args "$args" "$why"
@@ -448,6 +464,11 @@ say_dockerd() {
     value containerd.pid "${containerd_pid:-$none}" "$unseen"
     block containerd.limits "$process_limits" "$why"
     value containerd.caps "$process_caps" "$why"
+
+    look_at 1
+    why=${unseen:-/proc/1 could not be read}
+    block init.limits "$process_limits" "$why"
+    value init.caps "$process_caps" "$why"
 }
 
 # --- Unit ---
@@ -458,7 +479,8 @@ say_unit() {
     else
         shown=$(limit "$patience" systemctl --no-pager show docker.service docker.socket \
             -p LoadState -p ActiveState -p SubState -p UnitFileState -p FragmentPath \
-            -p DropInPaths -p ExecStart -p EnvironmentFiles -p NeedDaemonReload -p NRestarts)
+            -p DropInPaths -p ExecStart -p EnvironmentFiles -p NeedDaemonReload -p NRestarts \
+            -p MainPID -p LimitNOFILE -p LimitCORE -p LimitNPROC -p LimitMEMLOCK -p LimitSTACK)
         ended=$?
         unit=${shown%%"$nl$nl"*}
         # A socket that listens for a stopped daemon starts it at the first question.
@@ -998,7 +1020,7 @@ changed_since_start() {
 say_reloaded() {
     why=
     if [ -z "$dockerd_started" ]; then
-        why=${unseen:-dockerd is not running}
+        why=${doubt:-dockerd is not running}
     elif ! changed_since_start; then
         block dockerd.reloaded ""
         return
@@ -1108,9 +1130,10 @@ say_kubelet() {
 
 say_oakum_state() {
     if closed /var/lib/oakum; then
-        reason "$cause" oakum.state
+        reason "$cause" oakum.state oakum.transaction
         return
     fi
+    say_transaction
     names='' count=0
     set +f
     for path in /var/lib/oakum/* /var/lib/oakum/.[!.]*; do
@@ -1123,12 +1146,69 @@ say_oakum_state() {
     block oakum.state "$names"
 }
 
+# whole_lines FILE: $text is the end of FILE, but for a line that is not ended yet.
+whole_lines() {
+    text=$(tail -c 9000 "$1" && echo .)
+    case $text in *"$nl"*) text=${text%"$nl"*} ;; *) text='' ;; esac
+}
+
+# The last transaction is that of the ledger's last line; all its lines but the verdict leave it open.
+say_transaction() {
+    transaction=none ledger=/var/lib/oakum/ledger held=0
+    if [ -e $ledger ] && [ ! -r $ledger ]; then
+        reason "permission denied: $ledger" oakum.transaction
+        return
+    fi
+    text=
+    [ ! -e $ledger ] || whole_lines $ledger
+    IFS=$nl
+    for line in $text; do
+        IFS=$blank
+        # shellcheck disable=SC2086 # time, transaction, what happened, more
+        set -- $line
+        case $2 in [0-9]*T[0-9]*Z-????????) ;; *) continue ;; esac
+        case $3 in
+            begin | file | undoes) transaction=$2 state='' ;;
+            confirmed | rolled-back | refused | broken) transaction=$2 state=${line#* * } ;;
+        esac
+    done
+    IFS=$blank
+    if [ "$transaction" != none ] && [ -z "$state" ]; then
+        look_at_open_transaction
+        case $held in
+            0) state="unfinished$last" ;;
+            1) state="running$last" ;;
+            *)
+                reason "flock ended with status $held" oakum.transaction
+                return
+                ;;
+        esac
+    fi
+    value oakum.transaction "$transaction${state:+ }$state"
+}
+
+# $held is 1 where its process has the lock, of which probes take a share; $last is the last step of
+# its journal.
+look_at_open_transaction() {
+    text='' last='' journal=/var/lib/oakum/txn/$transaction/journal
+    if [ -e /var/lib/oakum/lock ]; then
+        flock -sn 9 9</var/lib/oakum/lock
+        held=$?
+    fi
+    [ ! -r "$journal" ] || whole_lines "$journal"
+    IFS=$nl
+    for line in $text; do
+        case $line in [0-9]*' step '*) last=" ${line#* step }" ;; esac
+    done
+    IFS=$blank
+}
+
 # --- The run: what others need comes first ---
 
 # Nothing of these comes from the caller's environment.
 unset os os_usr boot entropy hardware init_comm lsm lsm_guess hwrng container sysctl kubelet \
     engines containerds entropy_daemons details btime dockerd_pid dockerd_uid dockerd_started args \
-    containerd_pid unit environment wakes_up silent info most home info_containers info_images info_root
+    containerd_pid state unit environment wakes_up silent info most home info_containers info_images info_root
 
 echo 'oakum-probe 1 begin'
 uid=$(id -u)
@@ -1138,10 +1218,10 @@ say_host
 say_kernel_config
 block sysctl "$sysctl" "nothing in /proc/sys could be read"
 find_processes
+say_unit
 find_dockerd
 find_containerd
 say_entropy
-say_unit
 find_command
 find_users
 find_programs

@@ -161,6 +161,53 @@ def daemon(nofile: int | None, capabilities: int = NO_POWER, **more: int | None)
         pytest.param({"engine": None}, Status.NOT_APPLICABLE, "no Docker engine", id="no-engine"),
         pytest.param({"running": False}, Status.DRIFT, None, id="stopped"),
         pytest.param({"running": False, "config": SET}, Status.OK, None, id="stopped-and-set"),
+        pytest.param(
+            {"running": False, "first": daemon(20000), "unit_limits": {"nofile": 1048576}},
+            Status.HELD,
+            "above the 20000 that this host can grant (the limit of process 1)",
+            id="stopped-and-process-1-is-bound",
+        ),
+        pytest.param(
+            {"running": False, "first": daemon(1048576), "unit_limits": {"nofile": 4096}},
+            Status.HELD,
+            "above the 4096 that this host can grant (LimitNOFILE of docker.service)",
+            id="stopped-and-its-unit-is-bound",
+        ),
+        pytest.param(
+            {"running": False, "first": daemon(None), "unit_limits": {"nofile": None, "core": 0}},
+            Status.DRIFT,
+            None,
+            id="stopped-and-nothing-is-bound",
+        ),
+        pytest.param(
+            {
+                "running": False,
+                "first": daemon(1024, EVERY_POWER),
+                "unit_limits": Unread("no systemd on this host"),
+            },
+            Status.DRIFT,
+            None,
+            id="stopped-and-will-lift-limits",
+        ),
+        pytest.param(
+            {
+                "running": False,
+                "first": daemon(None),
+                "unit_limits": Unread("no systemd on this host"),
+            },
+            Status.UNKNOWN,
+            "no systemd on this host",
+            id="stopped-and-nobody-tells",
+        ),
+        pytest.param(
+            {"running": False, "first": Unread("hidden")}, Status.UNKNOWN, "hidden", id="hidden"
+        ),
+        pytest.param(
+            {"first": daemon(1024), "unit_limits": {"nofile": 1024}},
+            Status.DRIFT,
+            None,
+            id="a-running-one-has-its-own",
+        ),
         pytest.param({"config": Unread("EACCES")}, Status.UNKNOWN, "EACCES", id="unreadable"),
         pytest.param(
             {"sysctl": Unread("no /proc")}, Status.UNKNOWN, "no /proc", id="nr-open-unread"
