@@ -160,15 +160,16 @@ each_file() { # each_file COMMAND…: with n, path and staged set
 
 # --- One after the other ---
 
-# lock SECONDS: the kernel takes it back when this process ends, however it ends.
+# lock SECONDS: the kernel takes it back when this process ends, however it ends. Whoever follows or
+# watches looks at it by taking it for a moment, so that one look is never enough.
 lock() {
     touch "$STATE/lock" || return
     exec 9<>"$STATE/lock"
-    waited=0
+    tries=$(($1 * 5))
     until flock -n 9; do
-        [ "$waited" -lt "$1" ] || return
-        waited=$((waited + 1))
-        sleep 1
+        [ "$tries" -gt 0 ] || return
+        tries=$((tries - 1))
+        nap
     done
     printf '%s %s\n' "$id" "$$" >"$STATE/lock"
 }
@@ -181,7 +182,7 @@ holder() {
 
 run() {
     point begun
-    lock 0 || turn_away "$(holder)"
+    lock 2 || turn_away "$(holder)"
     point locked
     recover_others
     read_manifest
@@ -981,7 +982,7 @@ recover_others() {
         [ -e "$STATE/txn/$other/transaction.sh" ] || continue
         exec 9>&-
         sh "$STATE/txn/$other/transaction.sh" recover "$other"
-        lock 0 || turn_away "$(holder)"
+        lock 2 || turn_away "$(holder)"
     done
 }
 
