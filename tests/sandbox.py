@@ -6,6 +6,7 @@ the host are replaced by ones below a folder, every wait by a shorter one, and w
 files in ``world``.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -432,10 +433,8 @@ class Sandbox:
 
     def hangups(self, at_least: int) -> int:
         """How many SIGHUPs dockerd has taken; it takes them a moment later."""
-        try:
+        with contextlib.suppress(TimeoutError):
             until(lambda: len(self.calls("HUP")) >= at_least, seconds=2)
-        except TimeoutError:
-            pass
         return len(self.calls("HUP"))
 
     @property
