@@ -64,7 +64,7 @@ case ${1-} in
 esac
 trap '. "$WORLD/on-reload"; echo HUP >>"$WORLD/calls"; rm -f "$WORLD/reloading"' HUP
 echo ready
-while :; do sleep 0.02; done
+while :; do sleep 0.04; done
 """
 SERVICE = """#!/bin/sh
 echo "${0##*/} $*" >>"$WORLD/calls"
@@ -264,7 +264,7 @@ class Sandbox:
     # The scripts ---------------------------------------------------------------------------------
 
     def script(self, name: str) -> str:
-        """A script of ours with the paths of this host, and a tenth of the patience."""
+        """A script of ours with the paths of this host, and a hundredth of the patience."""
         root = self.root
         replaced = {
             "STATE=/var/lib/oakum": f"STATE={root}/state",
@@ -273,7 +273,7 @@ class Sandbox:
         }
         replaced |= {
             "launch.sh": {
-                "sleep 0.1 ": "sleep 0.02 ",
+                "sleep 0.1 ": "sleep 0.05 ",
                 "/bin/sh ": f"{root}/bin/sh ",
             },
             "transaction.sh": {
@@ -286,7 +286,7 @@ class Sandbox:
                 "    sync\n": "",
                 "sleep 0.2 ": "sleep 0.02 ",
                 "sleep 1\n": "sleep 0.2\n",
-                "${1}00": "${1}0",
+                "${1}00": "${1}",
                 "/bin/sh ": f"{root}/bin/sh ",
             },
         }[name]
