@@ -160,15 +160,16 @@ each_file() { # each_file COMMAND…: with n, path and staged set
 
 # --- One after the other ---
 
-# lock SECONDS: the kernel takes it back when this process ends, however it ends.
+# lock SECONDS: the kernel takes it back when this process ends, however it ends. Whoever follows or
+# watches looks at it by taking it for a moment, so that one look is never enough.
 lock() {
     touch "$STATE/lock" || return
     exec 9<>"$STATE/lock"
-    waited=0
+    tries=$(($1 * 5))
     until flock -n 9; do
-        [ "$waited" -lt "$1" ] || return
-        waited=$((waited + 1))
-        sleep 1
+        [ "$tries" -gt 0 ] || return
+        tries=$((tries - 1))
+        nap
     done
     printf '%s %s\n' "$id" "$$" >"$STATE/lock"
 }
@@ -181,7 +182,7 @@ holder() {
 
 run() {
     point begun
-    lock 0 || turn_away "$(holder)"
+    lock 2 || turn_away "$(holder)"
     point locked
     recover_others
     read_manifest
@@ -425,11 +426,12 @@ since() {
 
 systemd() { [ -d /run/systemd/system ]; }
 
-# within SECONDS COMMAND…: the Docker client, at the one socket that is the machine's own.
+# within SECONDS COMMAND…: the Docker client, at the one socket that is the machine's own. What it
+# starts must not hold the lock: busybox' timeout leaves a process behind that looks once a second.
 within() {
     patience=$1
     shift
-    DOCKER_CONFIG=/nonexistent timeout "$patience" docker -H unix:///var/run/docker.sock "$@"
+    DOCKER_CONFIG=/nonexistent timeout "$patience" docker -H unix:///var/run/docker.sock "$@" 9>&-
 }
 client() { within 10 "$@"; }
 running() { client ps -q --no-trunc 2>/dev/null; }
@@ -533,7 +535,7 @@ dial() {
     case $dialer in
         bash) timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" </dev/null ;;
         nc) timeout 2 nc -z "$1" "$2" </dev/null ;;
-    esac >/dev/null 2>&1
+    esac >/dev/null 2>&1 9>&-
 }
 
 # A port counts only while its container's own door is open: the proxy takes calls for a closed one.
@@ -576,7 +578,7 @@ arm() {
     if systemd; then
         overdue=$((answer * 6 + watch + shadow * 2 + 300))
         timeout 30 systemd-run --quiet --unit="oakum-undo-$id" --on-active="$overdue" \
-            /bin/sh "$dir/transaction.sh" overdue "$id" >/dev/null 2>&1 ||
+            /bin/sh "$dir/transaction.sh" overdue "$id" >/dev/null 2>&1 9>&- ||
             refuse "cannot arm the timer that would undo this: systemd-run failed"
         point armed-timer
         arm_boot || refuse "cannot write $BOOT_UNIT"
@@ -617,7 +619,7 @@ disarm() {
     systemctl stop "oakum-undo-$id.timer" >/dev/null 2>&1
     # After a boot, or somebody's daemon-reload meanwhile, systemd knows the unit.
     case $(systemctl show -p LoadState oakum-recover.service 2>/dev/null) in
-        *=loaded) timeout 60 systemctl daemon-reload >/dev/null 2>&1 ;;
+        *=loaded) timeout 60 systemctl daemon-reload >/dev/null 2>&1 9>&- ;;
     esac
 }
 
@@ -981,7 +983,7 @@ recover_others() {
         [ -e "$STATE/txn/$other/transaction.sh" ] || continue
         exec 9>&-
         sh "$STATE/txn/$other/transaction.sh" recover "$other"
-        lock 0 || turn_away "$(holder)"
+        lock 2 || turn_away "$(holder)"
     done
 }
 
