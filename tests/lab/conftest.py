@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from . import faults
 from .hosts import Lab, LabHost, can_run
 
 HERE = Path(__file__).parent
 
+RESULTS = pytest.StashKey[dict[faults.Case, faults.Result]]()
 Inventory = Callable[[Sequence[LabHost]], Path]
 
 
@@ -25,6 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A lab that did not run must not look like one that passed."""
+    if results := terminalreporter.config.stash.get(RESULTS, None):
+        terminalreporter.write_sep("=", "faults x points")
+        terminalreporter.write_line(faults.table(results))
     skipped = [
         report
         for report in terminalreporter.getreports("skipped")
