@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from . import faults
 from .hosts import Lab, LabHost, can_run
 
 HERE = Path(__file__).parent
 
-RESULTS = pytest.StashKey[dict[faults.Case, faults.Result]]()
+FIGURES = pytest.StashKey[dict[str, str]]()
 Inventory = Callable[[Sequence[LabHost]], Path]
 
 
@@ -27,9 +26,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A lab that did not run must not look like one that passed."""
-    if results := terminalreporter.config.stash.get(RESULTS, None):
-        terminalreporter.write_sep("=", "faults x points")
-        terminalreporter.write_line(faults.table(results))
+    for title, text in terminalreporter.config.stash.get(FIGURES, {}).items():
+        terminalreporter.write_sep("=", title)
+        terminalreporter.write_line(text)
     skipped = [
         report
         for report in terminalreporter.getreports("skipped")
@@ -48,6 +47,12 @@ def lab() -> Iterator[Lab]:
         pytest.skip(f"no lab: {reason}")
     with Lab() as lab:
         yield lab
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> dict[str, str]:
+    """What was measured: title -> text, printed at the end of the session."""
+    return pytestconfig.stash.setdefault(FIGURES, {})
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from .desk import ROOT, Ran
 class Running:
     """A command that was started; `wait` says how it ended."""
 
-    server: subprocess.Popen[str]
+    server: subprocess.Popen[bytes]
     pid: int
     output: Path
 
@@ -37,6 +37,7 @@ class Running:
 
     def ended(self) -> bool:
         """Whether it is over; `wait` then returns at once."""
+        assert self.server.stdout
         return bool(select.select([self.server.stdout], [], [], 0)[0])
 
     def wait(self) -> Ran:
@@ -58,7 +59,8 @@ class Warm:
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            # Unbuffered, so that what `select` sees is all there is.
+            bufsize=0,
         )
 
     def __enter__(self) -> Self:
@@ -80,8 +82,7 @@ class Warm:
         output = Path(self._folder.name)
         for name in ("out", "err"):
             (output / name).write_text("")
-        self._server.stdin.write(json.dumps([str(output), *words]) + "\n")
-        self._server.stdin.flush()
+        self._server.stdin.write(f"{json.dumps([str(output), *words])}\n".encode())
         return Running(self._server, int(self._server.stdout.readline()), output)
 
     def run(self, *words: str) -> Ran:
@@ -93,12 +94,8 @@ def _serve() -> None:
 
     # As oakum.__main__ does it; the originals are for this process, which has no event loop.
     monkey.patch_all()
-    fork, waitpid = monkey.get_original("os", ["fork", "waitpid"])
+    fork, waitpid = monkey.get_original("os", "fork"), monkey.get_original("os", "waitpid")
 
-    import oakum.cli  # noqa: F401
-    import oakum.report.json  # noqa: F401
-    import oakum.report.text  # noqa: F401
-    import oakum.rollout  # noqa: F401
 
     for line in sys.stdin:
         output, *words = json.loads(line)
