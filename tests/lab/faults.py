@@ -7,13 +7,14 @@ hosts take cases from one queue, since most of a case's time is waiting.
 from __future__ import annotations
 
 import queue
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .desk import Ran
 from .guest import DAEMON_JSON
 from .hosts import Lab
 from .subject import EDIT, LIMITS, Subject
@@ -100,12 +101,25 @@ def strike(subject: Subject, case: Case) -> tuple[int, str]:
     blow = AT_POINTS[case.fault]
     subject.crash(f"{case.point}:{'pause' if blow else 'kill'}")
     running = subject.start("apply", "--yes")
-    if blow:
-        subject.at_point(running)
-        blow(subject, running)
-    ended = running.wait()
+    try:
+        if blow:
+            subject.at_point(running)
+            blow(subject, running)
+    finally:
+        ended = running.wait()
     subject.crash(None)
-    return ended.code, ended.err + ended.out
+    return ended.code, heard(ended)
+
+
+def heard(ended: Ran) -> str:
+    """What an operator was told: the talk, and each host's outcome and error."""
+    try:
+        rows = ended.report["hosts"]
+    except ValueError:  # a controller that was killed leaves no report
+        rows = []
+    held = [finding["reason"] for row in rows for finding in row["findings"]]
+    words = [f"{row['outcome']}: {row['error']}" for row in rows]
+    return "\n".join([*filter(None, held), *words, ended.err[-3000:]])
 
 
 # Faults of their own -----------------------------------------------------------------------------
@@ -250,14 +264,16 @@ def suffer(subject: Subject, single: Single) -> tuple[int, str]:
     subject.pids = subject.host.running()
     subject.crash(f"{single.point}:pause" if single.point else None)
     running = subject.start("apply", "--yes")
-    if single.point:
-        subject.at_point(running)
-        subject.sh(single.blow)
-        subject.go_on()
-    ended = running.wait()
+    try:
+        if single.point:
+            subject.at_point(running)
+            subject.sh(single.blow)
+            subject.go_on()
+    finally:
+        ended = running.wait()
     subject.crash(None)
     subject.set(oakum_time_limits=LIMITS)
-    return ended.code, ended.err + ended.out
+    return ended.code, heard(ended)
 
 
 # One case ----------------------------------------------------------------------------------------
@@ -269,20 +285,19 @@ def endure(subject: Subject, case: Case) -> Result:
     problems: list[str] = []
     code, said, state = None, "", "?"
     single = SINGLES.get(case.fault)
+    mend = single.mend if single else MEND if case.point in BACK else ""
     try:
         subject.reset()
         if case.point in BACK:
             subject.sh(SPOIL)
         code, said = suffer(subject, single) if single else strike(subject, case)
-        problems += [f"not settled: {busy}" for busy in [subject.settled()] if busy]
-        if single:
-            subject.sh(single.mend)
-        if case.point in BACK:
-            subject.sh(MEND)
-        problems += _after(subject, case, single, said)
+        if busy := subject.settled():
+            problems.append(f"not settled: {busy}")
+        subject.sh(mend)
         state = subject.state()
-        problems += _converges(subject, foreign=bool(single and single.state == "foreign"))
-    except Exception as error:
+        problems += _after(subject, case, single, said)
+        problems += _converges(subject, foreign=single is not None and single.state == "foreign")
+    except Exception as error:  # whatever it is, it is this case's result and no other's
         problems.append("".join(traceback.format_exception_only(error)).strip())
     return Result(tuple(problems), code, state, time.monotonic() - began, said)
 
@@ -306,8 +321,7 @@ def _converges(subject: Subject, *, foreign: bool) -> list[str]:
     for words, codes in ((("plan",), (0, 1)), (("apply", "--yes"), (0,)), (("plan",), (0,))):
         ended = subject.oakum(*words)
         if ended.code not in codes:
-            said = (ended.err + ended.out)[-1500:]
-            found.append(f"the next {words[0]} ends with {ended.code}: {said}")
+            found.append(f"the next {words[0]} ends with {ended.code}: {heard(ended)}")
     left = subject.wrong(foreign=foreign) + subject.untidy()
     return found + [f"after the next apply, {what}" for what in left]
 
@@ -324,31 +338,37 @@ def cases() -> Iterable[Case]:
 
 
 def run(lab: Lab, wanted: Sequence[Case], folder: Path) -> dict[Case, Result]:
-    """All cases, on a few hosts at once; those that wait longest first."""
+    """All cases, on a few hosts at once."""
     todo: queue.SimpleQueue[Case] = queue.SimpleQueue()
     for case in wanted:
         todo.put(case)
     results: dict[Case, Result] = {}
 
     def work(number: int) -> None:
-        host = lab.host(name=f"fault-{number}")
-        subject = Subject(host, folder / f"fault-{number}")
-        try:
-            while True:
-                try:
-                    case = todo.get_nowait()
-                except queue.Empty:
-                    return
-                results[case] = endure(subject, case)
-        finally:
-            subject.close()
-            host.remove()
+        clean: Subject | None = None
+        hosts = 0
+        while True:
+            try:
+                case = todo.get_nowait()
+            except queue.Empty:
+                break
+            if clean is None:
+                hosts += 1
+                name = f"fault-{number}-{hosts}"
+                clean = Subject(lab.host(name=name), folder / name)
+            results[case] = endure(clean, case)
+            if results[case].problems:
+                # What a host is like now nobody knows; the next case begins on another.
+                clean.close()
+                clean = None
+        if clean is not None:
+            clean.close()
 
-    workers = [threading.Thread(target=work, args=(n,)) for n in range(min(HOSTS, len(wanted)))]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    hosts = min(HOSTS, len(wanted))
+    with ThreadPoolExecutor(hosts or 1) as pool:
+        # Asking for what each returns raises what went wrong with the harness itself.
+        for done in [pool.submit(work, number) for number in range(hosts)]:
+            done.result()
     return results
 
 

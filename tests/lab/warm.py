@@ -96,7 +96,6 @@ def _serve() -> None:
     monkey.patch_all()
     fork, waitpid = monkey.get_original("os", "fork"), monkey.get_original("os", "waitpid")
 
-
     for line in sys.stdin:
         output, *words = json.loads(line)
         if (pid := fork()) == 0:
