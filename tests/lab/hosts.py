@@ -53,9 +53,9 @@ POWERS: tuple[str, ...] = (
     "--device-cgroup-rule=a *:* rwm",
 )
 
-# A host without systemd is the one with Docker, whose first process is another before lab-init hands
-# over: an init that reads /etc/inittab and starts services by their scripts in /etc/init.d. Docker's
-# asks for higher limits than this host may grant, and would end there.
+# A host without systemd is the one with Docker, whose first process is another before lab-init
+# hands over: an init that reads /etc/inittab and starts services by their scripts in /etc/init.d.
+# Docker's asks for higher limits than this host may grant, and would end there.
 SYSV = r"""
 set -eu
 if [ ! -e /etc/inittab ]; then

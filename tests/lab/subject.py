@@ -193,7 +193,7 @@ class Subject:
     def go_on(self) -> None:
         self.host.run(f"rm -f {POINT}")
 
-    def settled(self, seconds: int = 150) -> str:
+    def settled(self, seconds: int = 60) -> str:
         """Wait until nobody works on the host; what still does after that time, or nothing."""
         script = SETTLED.replace("SECONDS_GIVEN", str(seconds))
         return self.sh(script, timeout=seconds + 30, check=False).strip()
