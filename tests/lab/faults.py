@@ -337,7 +337,12 @@ def cases() -> Iterable[Case]:
         yield Case(fault)
 
 
-def run(lab: Lab, wanted: Sequence[Case], folder: Path) -> dict[Case, Result]:
+def run(
+    lab: Lab,
+    wanted: Sequence[Case],
+    folder: Path,
+    told: Callable[[Case, Result], None] | None = None,
+) -> dict[Case, Result]:
     """All cases, on a few hosts at once."""
     todo: queue.SimpleQueue[Case] = queue.SimpleQueue()
     for case in wanted:
@@ -357,6 +362,8 @@ def run(lab: Lab, wanted: Sequence[Case], folder: Path) -> dict[Case, Result]:
                 name = f"fault-{number}-{hosts}"
                 clean = Subject(lab.host(name=name), folder / name)
             results[case] = endure(clean, case)
+            if told:
+                told(case, results[case])
             if results[case].problems:
                 # What a host is like now nobody knows; the next case begins on another.
                 clean.close()
@@ -367,8 +374,13 @@ def run(lab: Lab, wanted: Sequence[Case], folder: Path) -> dict[Case, Result]:
     hosts = min(HOSTS, len(wanted))
     with ThreadPoolExecutor(hosts or 1) as pool:
         # Asking for what each returns raises what went wrong with the harness itself.
-        for done in [pool.submit(work, number) for number in range(hosts)]:
-            done.result()
+        try:
+            for done in [pool.submit(work, number) for number in range(hosts)]:
+                done.result()
+        finally:
+            # Somebody may have lost patience: each host ends with the case that it has.
+            while not todo.empty():
+                todo.get()
     return results
 
 

@@ -24,7 +24,7 @@ echo == && iptables-save | sed '/^#/d; s/\[.*\]//'
 echo == && ip6tables-save | sed '/^#/d; s/\[.*\]//'
 echo == && cut -d ' ' -f 1-3 /proc/mounts
 echo == && find /var/lib/docker -printf '%p %y %m %s\n' | sort
-echo == && find /run -printf '%p %y %m\n' | grep -v -e oakum -e /run/systemd/ -e /run/sshd | sort
+echo == && find /run -printf '%p %y %m\n' | grep -v -e oakum -e /run/systemd/ -e /run/motd | sort
 echo == && ls /sys/class/net /sys/fs/cgroup/pids
 echo == && pgrep -x dockerd && cut -d ' ' -f 22 /proc/$(pgrep -x dockerd)/stat
 echo == && pgrep -x containerd

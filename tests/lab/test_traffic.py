@@ -63,10 +63,10 @@ def test_published_port_answers_through_an_apply(
     assert (done.code, done.host()["outcome"]) == (0, "applied"), done.err
     assert loop.answered[0] < began
     assert loop.answered[-1] > ended
-    gaps = loop.gaps()
+    gaps = "".join(f", {gap:.2f} s" for gap in loop.gaps())
     figures["a published port through an apply"] = (
         f"{len(loop.answered)} requests answered, {len(loop.failed)} failed"
-        f" in an apply of {ended - began:.1f} s; {len(gaps)} gaps{''.join(f', {gap:.2f} s' for gap in gaps)};"
+        f" in an apply of {ended - began:.1f} s; {len(loop.gaps())} gaps{gaps};"
         f" the longest wait for an answer was {loop.longest_wait():.2f} s"
     )
     assert loop.longest_wait() < LONGEST
