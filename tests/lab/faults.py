@@ -9,13 +9,15 @@ from __future__ import annotations
 import queue
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .desk import Ran
 from .guest import DAEMON_JSON
+from .handmade import carry_out
 from .hosts import Lab
 from .subject import EDIT, LIMITS, Subject
 from .warm import Running
@@ -56,6 +58,19 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.fault}-{self.point}" if self.point else self.fault
+
+    @property
+    def state(self) -> str:
+        """What the host must be in when all is settled: ``old`` or ``new``; ``either`` where it
+        is all the same; ``foreign`` where somebody else's bytes must have been kept."""
+        if single := SINGLES.get(self.fault):
+            return single.state
+        if self.point in BACK:
+            return "old"
+        # Without its script a host goes back, until the ledger says that it is confirmed.
+        lives = self.fault in ("session", "controller")
+        committed = FORWARD.index(self.point) >= FORWARD.index("confirmed")
+        return "new" if lives or committed else "old"
 
 
 @dataclass(frozen=True)
@@ -129,12 +144,13 @@ def heard(ended: Ran) -> str:
 class Single:
     """A fault that is prepared before the apply or done to it at a point, and mended afterwards.
 
-    ``state`` is what the host must be in when all is settled: ``old``, ``new``, ``either``, or
-    ``foreign`` where somebody else's bytes must have been kept.
+    ``words`` are heard by the operator. With ``settings`` it is no apply, but a plan made by hand
+    that a planner would never make.
     """
 
     state: str
     words: str = ""
+    settings: Mapping[str, Any] | None = None
     prepare: str = ""
     point: str = ""
     blow: str = ""
@@ -218,6 +234,35 @@ SINGLES: dict[str, Single] = {
         )
         for pages in (0, 1)
     },
+    **{
+        f"{name}-without-preflight": Single(
+            "old",
+            words=words,
+            settings=settings,
+            # A host whose shadow boot is impossible: the real dockerd meets the mistake.
+            prepare="mv /usr/bin/unshare /usr/bin/unshare.away",
+            mend="mv /usr/bin/unshare.away /usr/bin/unshare",
+        )
+        for name, words, settings in (
+            ("missing-seccomp-file", "dockerd", {"seccomp-profile": "/etc/docker/gone.json"}),
+            ("missing-authz-plugin", "dockerd", {"authorization-plugins": ["gone"]}),
+            (
+                "bad-address-pool",
+                "dockerd",
+                {"default-address-pools": [{"base": "10.7.0.0/16", "size": 8}]},
+            ),
+            ("unsupported-storage-driver", "dockerd", {"storage-driver": "zfs"}),
+        )
+    },
+    "no-container-starts-any-more": Single(
+        "old",
+        words="no container starts any more",
+        settings={"default-ulimits": {"nofile": {"Name": "nofile", "Soft": 65536, "Hard": 65536}}},
+    ),
+    **{
+        f"daemon-reload-at-{point}": Single("new", point=point, blow="systemctl daemon-reload")
+        for point in ("armed-boot", "swapped")
+    },
     "read-only-etc": Single("old", words="cannot be replaced", prepare=RO_ETC, mend="umount /etc"),
     "read-only-etc-at-checked": Single("old", point="checked", blow=RO_ETC, mend="umount /etc"),
     "read-only-etc-at-staged": Single("old", point="staged", blow=RO_ETC, mend="umount /etc"),
@@ -243,7 +288,13 @@ SINGLES: dict[str, Single] = {
         "new", point="restart", blow=jump(-1), mend="rm /usr/local/sbin/date"
     ),
     "start-limit-already-hit": Single(
-        "new", prepare="for _ in 1 2 3; do systemctl restart docker.service; done; true"
+        "new",
+        prepare="""
+        systemctl reset-failed docker.service
+        set -e
+        for _ in 1 2 3; do systemctl restart docker.service; done # a fourth would be refused
+        docker start web db cron >/dev/null
+        """,
     ),
     "immutable": Single(
         "old",
@@ -260,8 +311,13 @@ SINGLES: dict[str, Single] = {
 def suffer(subject: Subject, single: Single) -> tuple[int, str]:
     """Run an apply under a fault of its own."""
     subject.set(oakum_time_limits={**LIMITS, **single.limits})
-    subject.sh(single.prepare)
+    subject.sh(single.prepare, timeout=120)
     subject.pids = subject.host.running()
+    if single.settings:
+        done = carry_out(
+            subject.host, {"live-restore": True, **single.settings}, time_limits=LIMITS
+        )
+        return done.code, done.err
     subject.crash(f"{single.point}:pause" if single.point else None)
     running = subject.start("apply", "--yes")
     try:
@@ -296,22 +352,19 @@ def endure(subject: Subject, case: Case) -> Result:
         subject.sh(mend)
         state = subject.state()
         problems += _after(subject, case, single, said)
-        problems += _converges(subject, foreign=single is not None and single.state == "foreign")
+        problems += _converges(subject, foreign=case.state == "foreign")
     except Exception as error:  # whatever it is, it is this case's result and no other's
         problems.append("".join(traceback.format_exception_only(error)).strip())
     return Result(tuple(problems), code, state, time.monotonic() - began, said)
 
 
 def _after(subject: Subject, case: Case, single: Single | None, said: str) -> list[str]:
-    foreign = single is not None and single.state == "foreign"
-    found = subject.wrong(booted=case.fault == "power", foreign=foreign)
+    found = subject.wrong(booted=case.fault == "power", foreign=case.state == "foreign")
     found += subject.untidy()
-    if single is None:
-        return found
     state = subject.state()
-    if single.state not in ("either", "foreign", state):
-        found.append(f"the state is {state}, not {single.state}")
-    if single.words not in said:
+    if case.state not in ("either", "foreign", state):
+        found.append(f"the state is {state}, not {case.state}")
+    if single and single.words not in said:
         found.append(f"nobody said {single.words!r}")
     return found
 
@@ -330,6 +383,7 @@ def _converges(subject: Subject, *, foreign: bool) -> list[str]:
 
 
 def cases() -> Iterable[Case]:
+    """All there are."""
     for point in POINTS:
         for fault in AT_POINTS:
             yield Case(fault, point)
@@ -384,20 +438,28 @@ def run(
     return results
 
 
-def table(results: dict[Case, Result]) -> str:
-    """Faults x points, as docs/safety.md has it: ok, or the number of problems."""
-
-    def cell(case: Case) -> str:
-        result = results.get(case)
-        return "" if result is None else f"{result.state}" if not result.problems else "FAILED"
-
+def table(states: Mapping[Case, str]) -> str:
+    """Faults x points, as docs/safety.md has it, and then the faults of their own."""
     rows = [["point", *AT_POINTS]]
     for point in POINTS:
-        row = [cell(Case(fault, point)) for fault in AT_POINTS]
+        row = [states.get(Case(fault, point), "") for fault in AT_POINTS]
         if any(row):
             rows.append([point, *row])
-    singles = [[fault, cell(Case(fault))] for fault in SINGLES if Case(fault) in results]
-    lines = [f"{row[0]:<14}" + "".join(f"{word:<12}" for word in row[1:]) for row in rows]
-    lines += [f"{name:<44}{word}" for name, word in singles]
+    lines = [f"{row[0]:<15}" + "".join(f"{word:<12}" for word in row[1:]) for row in rows]
+    singles = [(fault, states[Case(fault)]) for fault in SINGLES if Case(fault) in states]
+    lines += ["", *(f"{name:<47} {word}" for name, word in singles)] if singles else []
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def promised() -> str:
+    """The table as it must be."""
+    return table({case: case.state for case in cases()})
+
+
+def came_out(results: Mapping[Case, Result]) -> str:
+    """The table as it was, and how many hosts survived."""
+    states = {
+        case: "FAILED" if result.problems else result.state for case, result in results.items()
+    }
     survived = sum(not result.problems for result in results.values())
-    return "\n".join([*lines, f"{survived} of {len(results)} survived"])
+    return f"{table(states)}\n\n{survived} of {len(results)} survived"

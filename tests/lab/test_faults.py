@@ -26,7 +26,7 @@ def results(
     selected = {item.name for item in request.session.items}
     wanted = [case for case in CASES if f"test_survives[{case}]" in selected]
     found = faults.run(lab, wanted, tmp_path_factory.mktemp("faults"))
-    figures["faults x points"] = faults.table(found)
+    figures["faults x points"] = faults.came_out(found)
     return found
 
 
