@@ -78,6 +78,13 @@ def test_every_control_has_its_page() -> None:
     assert re.findall(r"^## ([a-z-]+)$", PAGES["docs/controls.md"], re.MULTILINE) == CONTROLS
 
 
+def test_safety_has_the_table_that_the_fault_suite_holds() -> None:
+    # Not sooner: the lab's own conftest has to be loaded by pytest.
+    from lab import faults
+
+    assert f"```\n{faults.promised()}\n```" in PAGES["docs/safety.md"]
+
+
 # Commands ----------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from .hosts import Lab, LabHost, can_run
 
 HERE = Path(__file__).parent
 
+FIGURES = pytest.StashKey[dict[str, str]]()
 Inventory = Callable[[Sequence[LabHost]], Path]
 
 
@@ -25,6 +26,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A lab that did not run must not look like one that passed."""
+    for title, text in terminalreporter.config.stash.get(FIGURES, {}).items():
+        terminalreporter.write_sep("=", title)
+        terminalreporter.write_line(text)
     skipped = [
         report
         for report in terminalreporter.getreports("skipped")
@@ -43,6 +47,12 @@ def lab() -> Iterator[Lab]:
         pytest.skip(f"no lab: {reason}")
     with Lab() as lab:
         yield lab
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> dict[str, str]:
+    """What was measured: title -> text, printed at the end of the session."""
+    return pytestconfig.stash.setdefault(FIGURES, {})
 
 
 @pytest.fixture

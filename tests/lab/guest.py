@@ -25,6 +25,15 @@ BUSY_DAEMON_JSON = """{
 }
 """
 
+RESTART = """
+if [ -d /run/systemd/system ]; then
+    systemctl reset-failed docker.service
+    systemctl restart docker.service
+else
+    service docker restart
+fi
+"""
+
 # An image needs no registry: a static shell, and tini as an init that answers `--version`.
 IMPORT_IMAGE = """
 set -e
@@ -77,9 +86,7 @@ class Guest(ABC):
 
     def docker_restart(self) -> None:
         """Restart the engine under whatever its configuration says now."""
-        self.run(
-            "systemctl reset-failed docker.service; systemctl restart docker.service", timeout=120
-        )
+        self.run(RESTART, timeout=120)
         self.wait_docker()
 
     def unit_flags(self, flags: str) -> None:

@@ -32,7 +32,7 @@ from .guest import Guest
 
 __all__ = ["Lab", "LabError", "LabHost", "can_run"]
 
-Flavour = Literal["docker", "bare"]
+Flavour = Literal["docker", "bare", "sysv"]
 
 LABEL = "oakum-lab"
 SSHD_LOG = "/var/log/sshd.log"
@@ -52,6 +52,31 @@ POWERS: tuple[str, ...] = (
     "--security-opt=systempaths=unconfined",
     "--device-cgroup-rule=a *:* rwm",
 )
+
+# A host without systemd is the one with Docker, whose first process is another before lab-init
+# hands over: an init that reads /etc/inittab and starts services by their scripts in /etc/init.d.
+# Docker's asks for higher limits than this host may grant, and would end there.
+SYSV = r"""
+set -eu
+if [ ! -e /etc/inittab ]; then
+    rm -f /bin/systemctl /usr/bin/systemd-run /usr/bin/journalctl /lib/systemd/systemd
+    ln -sf /bin/busybox /sbin/init
+    sed -i 's/^\([[:space:]]*\)ulimit /\1: &/' /etc/init.d/docker
+    for service in ssh docker; do
+        echo "::wait:/usr/sbin/service $service start"
+    done >/etc/inittab
+fi
+exec /usr/local/sbin/lab-init
+"""
+
+SYSV_BOOTED = """
+for _ in $(seq 300); do
+    if [ -e /run/sshd.pid ] && docker version >/dev/null 2>&1; then exit 0; fi
+    sleep 0.1
+done
+tail -n 20 /var/log/docker.log
+exit 1
+"""
 
 # At first systemd is not there to be asked; then `--wait` returns when the boot is over.
 BOOTED = """
@@ -131,6 +156,7 @@ class Lab:
         host = LabHost(
             lab=self,
             name=name,
+            flavour=flavour,
             port=port,
             container=f"{LABEL}-{self.session}-{name}",
             known_hosts=f"[127.0.0.1]:{port} {make_key(identity)}",
@@ -143,7 +169,9 @@ class Lab:
             *("--env=container=docker", f"--env=LAB_KEY={make_key(self.key)}"),
             f"--env=LAB_HOST_KEY={identity.read_text()}",
         ]
-        self.engine.docker(*create, *self._powers, self._images[flavour])
+        image = self._images["bare" if flavour == "bare" else "docker"]
+        first = ("sh", "-c", SYSV) if flavour == "sysv" else ()
+        self.engine.docker(*create, *self._powers, image, *first)
         if wait:
             host.wait()
         return host
@@ -193,6 +221,7 @@ class LabHost(Guest):
 
     lab: Lab
     name: str
+    flavour: Flavour
     port: int
     container: str
     known_hosts: str
@@ -266,8 +295,8 @@ class LabHost(Guest):
         return int(self.run(f"grep -c ^{shlex.quote(text)} {SSHD_LOG} || true").stdout)
 
     def wait(self) -> None:
-        """Until systemd has started everything it wanted to start, Docker included."""
-        self.run(BOOTED, timeout=120)
+        """Until init has started everything it wanted to start, Docker included."""
+        self.run(SYSV_BOOTED if self.flavour == "sysv" else BOOTED, timeout=120)
 
     def start(self, *, wait: bool = True) -> None:
         """Press the power button; with `wait`, until all services are up."""
