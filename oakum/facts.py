@@ -195,6 +195,12 @@ class HostFacts:
             raise CannotTell("no Docker engine on this host")
         return engine.version
 
+    @property
+    def unended(self) -> str | None:
+        """The id of a transaction that runs, or was cut off and has to be undone; None if none."""
+        last = self.transaction.value if isinstance(self.transaction, Read) else None
+        return last.id if last and last.state in ("running", "unfinished") else None
+
     def summary(self) -> dict[str, str]:
         """The few facts that head a host in a report; what was not read is left out."""
         rows: dict[str, Reading[Any]] = {

@@ -9,7 +9,7 @@ import logging
 import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -279,6 +279,9 @@ def _remembered(target: Target) -> HostReport:
 
 def _changed(target: Target, agreed: HostReport | None) -> HostReport:
     row, facts = _planned(target)
+    if (unended := facts.unended) is not None:
+        _follow(target.host, unended)
+        row, facts = _planned(target)
     plan = row.plan or Plan(())
     if agreed is not None and plan != agreed.plan:
         error = "stale: the host is no longer what the plan was made from; plan again"
@@ -303,10 +306,16 @@ def _caught_up(target: Target, transaction_id: str) -> bool:
     _leave(target.host)
     try:
         target.host.connect(show_errors=False, raise_exceptions=True)
-        operations.follow(name="Follow the transaction", transaction_id=transaction_id)
-    except (ConnectError, NestedOperationError):
-        pass  # its verdict, if it has one, tells
+    except ConnectError:
+        return False
+    _follow(target.host, transaction_id)
     return _verdict(target.host) is not None
+
+
+def _follow(host: Host, transaction_id: str) -> None:
+    """Wait until a transaction that is on the host has ended, however it ends."""
+    with suppress(NestedOperationError):
+        operations.follow(name="Follow the transaction", transaction_id=transaction_id)
 
 
 def _failed(target: Target, row: HostReport) -> HostReport:
