@@ -812,6 +812,7 @@ BEGUN = f"""\
         pytest.param(f"{BEGUN}x {LAST} broken gone\n", f"{LAST} broken gone", id="broken"),
         pytest.param(f"{BEGUN}x {LAST} confirmed", f"{LAST} unfinished", id="torn-off"),
         pytest.param(f"{BEGUN}x {LAST} conf torn\n", f"{LAST} unfinished", id="marked-as-torn"),
+        pytest.param(f"{BEGUN}x {LAST} confirmed torn\n", f"{LAST} unfinished", id="torn-verdict"),
         pytest.param(f"{BEGUN}x {LAST[:9]} torn\n", f"{LAST} unfinished", id="torn-in-its-name"),
         pytest.param(BEGUN[:-9], f"{LAST} unfinished", id="a-torn-file"),
         pytest.param(f"{BEGUN[:60]}", "none", id="the-first-line-is-torn"),

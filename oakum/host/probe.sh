@@ -1152,7 +1152,8 @@ whole_lines() {
     case $text in *"$nl"*) text=${text%"$nl"*} ;; *) text='' ;; esac
 }
 
-# The last transaction is that of the ledger's last line; all its lines but the verdict leave it open.
+# The last transaction is that of the ledger's last line that is not torn; every line but a verdict
+# leaves it open.
 say_transaction() {
     transaction=none ledger=/var/lib/oakum/ledger held=0
     if [ -e $ledger ] && [ ! -r $ledger ]; then
@@ -1166,7 +1167,7 @@ say_transaction() {
         IFS=$blank
         # shellcheck disable=SC2086 # time, transaction, what happened, more
         set -- $line
-        case $2 in [0-9]*T[0-9]*Z-????????) ;; *) continue ;; esac
+        case "$2 $line" in *' torn') continue ;; [0-9]*T[0-9]*Z-????????' '*) ;; *) continue ;; esac
         case $3 in
             begin | file | undoes) transaction=$2 state='' ;;
             confirmed | rolled-back | refused | broken) transaction=$2 state=${line#* * } ;;
