@@ -44,6 +44,7 @@ class Ran:
         assert found, f"nothing on {control}: {row['error']}"
         return found[0]
 
+
 HASTE = {"answer": 30, "watch": 1}
 """Seconds; a lab host is quick, and late deaths have tests of their own."""
 
