@@ -1,181 +1,109 @@
-"""A plan as the one shell text that carries it out, with every byte of it quoted."""
+"""A plan as the one shell text that lays it down on a host, with every byte of it whole."""
 
-import datetime
-import hashlib
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import plain_host, policy_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oakum.controls import controls
-from oakum.facts import Container
-from oakum.model import Change, Disruption, Kind, Plan
-from oakum.operations import MOST_COMMAND, service_action, transaction_command
-from oakum.planner import build
+from oakum import manifest
+from oakum.manifest import About
+from oakum.model import Change, Kind, Plan
+from oakum.operations import END, MOST_COMMAND, follow_command, transaction_command
 from oakum.probe import script
 
 ID = "20260131T120000Z-1a2b3c4d"
 PATH = "/etc/docker/daemon.json"
-ECHO = "".join(
+ABOUT = About(ID, "ann@desk")
+ECHO = (
+    'begin() { dir=$0; }\ngive_up() { exit 9; }\nstart() { echo start; }\nfollow() { echo "$@"; }\n'
+)
+READ = "".join(
     f'{name}() {{ printf \'%s\\0\' "$#" {name} "$@"; }}\n'
-    for name in ("begin", "file", "bridge", "service", "finish")
+    for name in ("about", "limits", "preflight", "file", "service", "undoes", "leave")
 )
 
 
-def calls_of(command: str | None) -> list[list[str]]:
-    """The calls behind the script, as a shell that echoes them takes them apart."""
+def change(after: bytes = b"{}\n", path: str = "/etc/subuid", **known: Any) -> Change:
+    return Change(path=path, kind=Kind.FILE, after=after, controls=("userns-remap",), **known)
+
+
+def plan(*changes: Change, **known: Any) -> Plan:
+    return Plan((), tuple(changes), **known)
+
+
+def command_of(found: Plan) -> str | None:
+    return transaction_command(found, plain_host(), policy_of(), ABOUT)
+
+
+def sent(command: str | None, folder: Path) -> list[str]:
+    """Lays down what a text brings, as its host would; what it calls afterwards."""
     assert command
-    head = script("transaction.sh")
+    head = script("launch.sh")
     assert command.startswith(head)
     done = subprocess.run(
-        ["sh", "-c", ECHO + command.removeprefix(head)], capture_output=True, check=True
+        ["sh", "-c", ECHO + command.removeprefix(head), str(folder)],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def calls_in(folder: Path) -> list[tuple[str, ...]]:
+    """The calls of the manifest, as a shell that echoes them takes them apart."""
+    done = subprocess.run(
+        ["sh", "-c", f'{READ}. "$0"', str(folder / "manifest")], capture_output=True, check=True
     )
     assert done.stderr == b""
     words = iter(done.stdout.decode().split("\0")[:-1])
-    return [[next(words) for _ in range(int(count) + 1)] for count in words]
-
-
-def change(after: bytes = b"{}\n", **known: Any) -> Change:
-    return Change(
-        path=PATH, kind=Kind.FILE, after=after, **{"controls": ("userland-proxy",), **known}
-    )
-
-
-def plan(*changes: Change, disruption: Disruption = Disruption.NONE) -> Plan:
-    return Plan((), tuple(changes), disruption=disruption)
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-# The calls ---------------------------------------------------------------------------------------
-
-PACKAGE = Change(path="haveged", kind=Kind.PACKAGE, controls=("entropy",))
-SERVICE = Change(
-    path="docker", kind=Kind.SERVICE, controls=("live-restore",), disruption=Disruption.RELOAD
-)
+    return [tuple(next(words) for _ in range(int(count) + 1)) for count in words]
 
 
 @pytest.mark.parametrize(
-    "clean",
-    [pytest.param(plan(), id="nothing"), pytest.param(plan(PACKAGE), id="a-package-alone")],
-)
-def test_no_command_where_nothing_is_to_do(clean):
-    assert transaction_command(clean, ID, 3) is None
-
-
-def test_a_file_and_a_restart():
-    found = transaction_command(
-        plan(change(disruption=Disruption.RESTART), disruption=Disruption.RESTART), ID, 0
-    )
-    assert calls_of(found) == [
-        ["begin", ID],
-        ["file", PATH, "644", "0", "0", "absent", "{}\n"],
-        ["service", "restart", "no", "stay"],
-        ["finish"],
-    ]
-
-
-def test_mode_owner_and_the_former_bytes():
-    found = transaction_command(plan(change(before=b"", mode="600", owner=3, group=4)), ID, 0)
-    assert calls_of(found)[1] == ["file", PATH, "600", "3", "4", digest(b""), "{}\n"]
-
-
-def test_files_in_the_order_of_the_plan():
-    subuid = replace(change(b"x"), path="/etc/subuid")
-    found = calls_of(transaction_command(plan(PACKAGE, subuid, change()), ID, 0))
-    assert [call[1] for call in found if call[0] == "file"] == ["/etc/subuid", PATH]
-    assert found[-2:] == [["service", "none", "no", "stay"], ["finish"]]
-
-
-def test_the_service_alone():
-    found = transaction_command(plan(SERVICE, disruption=Disruption.RELOAD), ID, 1)
-    assert calls_of(found) == [["begin", ID], ["service", "reload", "no", "stay"], ["finish"]]
-
-
-def test_live_restore_first_has_a_way_back():
-    """The bridge is the former file with live-restore on, for daemon.json and no other file."""
-    both = ("live-restore", "userland-proxy")
-    daemon = change(before=b'{"icc": false}', controls=both, disruption=Disruption.RESTART)
-    subuid = replace(change(b"x"), path="/etc/subuid")
-    found = transaction_command(plan(subuid, daemon, disruption=Disruption.RESTART), ID, 1)
-    assert calls_of(found)[3:] == [
-        ["bridge", PATH, '{"icc": false,\n  "live-restore": true\n}\n'],
-        ["service", "restart", "yes", "stay"],
-        ["finish"],
-    ]
-
-
-def test_a_bridge_where_there_was_no_file():
-    daemon = change(controls=("live-restore",), disruption=Disruption.RESTART)
-    found = transaction_command(plan(daemon, disruption=Disruption.RESTART), ID, 1)
-    assert ["bridge", PATH, '{\n  "live-restore": true\n}\n'] in calls_of(found)
-
-
-@pytest.mark.parametrize(
-    ("disruption", "names", "containers", "action", "containers_word"),
+    "idle",
     [
-        pytest.param(Disruption.NONE, ("live-restore",), 1, ("none", "no"), "stay", id="none"),
+        pytest.param(plan(), id="nothing"),
         pytest.param(
-            Disruption.RELOAD, ("live-restore",), 1, ("reload", "no"), "stay", id="reload"
-        ),
-        pytest.param(
-            Disruption.RESTART, ("live-restore",), 1, ("restart", "yes"), "stay", id="restart"
-        ),
-        pytest.param(
-            Disruption.RESTART, ("live-restore",), 0, ("restart", "no"), "stay", id="nobody-runs"
-        ),
-        pytest.param(
-            Disruption.RESTART, ("seccomp",), 1, ("restart", "no"), "stay", id="already-on"
-        ),
-        pytest.param(
-            Disruption.OUTAGE, ("live-restore",), 1, ("restart", "no"), "may-stop", id="outage"
-        ),
-        pytest.param(
-            Disruption.MIGRATION, ("seccomp",), 1, ("restart", "no"), "may-stop", id="migration"
+            plan(Change(path="haveged", kind=Kind.PACKAGE, controls=("entropy",))),
+            id="a-package-alone",
         ),
     ],
 )
-def test_what_the_service_is_told(disruption, names, containers, action, containers_word):
-    wanted = plan(change(controls=names), disruption=disruption)
-    assert service_action(wanted, containers) == action
-    (told,) = (
-        call for call in calls_of(transaction_command(wanted, ID, containers)) if "service" in call
-    )
-    assert told == ["service", *action, containers_word]
+def test_no_command_where_nothing_is_to_do(idle):
+    assert command_of(idle) is None
 
 
-@pytest.mark.parametrize(
-    ("known", "action"),
-    [
-        pytest.param({}, ["restart", "no", "stay"], id="fresh"),
-        pytest.param(
-            {"containers": (Container("web"),)}, ["restart", "yes", "stay"], id="live-restore-first"
-        ),
-        pytest.param({"running": False}, ["none", "no", "stay"], id="not-running"),
-        pytest.param(
-            {"containers": (Container("web"),), "info": {"Swarm": {"LocalNodeState": "active"}}},
-            ["restart", "no", "may-stop"],
-            id="outage",
-        ),
-    ],
-)
-def test_from_a_host_to_its_command(host, policy, known, action):
-    """The planner's own plans, not only hand-made ones."""
-    facts = host(config=b'{\n\t"icc": true\n}\n', **known)
-    day = datetime.date(2026, 1, 31)
-    found = build(facts, policy(max_disruption="outage"), controls(), day)
-    calls = calls_of(transaction_command(found, ID, len(facts.containers.value)))
-    assert ["service", *action] in calls
-    (file,) = (call for call in calls if call[0] == "file")
-    assert file[5] == digest(b'{\n\t"icc": true\n}\n')
-    assert file[6].encode() == found.changes[0].after
+def test_lays_down_the_script_and_the_calls_starts_and_follows(tmp_path):
+    found = plan(change())
+    assert sent(command_of(found), tmp_path) == ["start", ID]
+    assert (tmp_path / "transaction.sh").read_text("utf-8") == script("transaction.sh")
+    assert calls_in(tmp_path) == manifest.calls(found, plain_host(), policy_of(), ABOUT)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest", "transaction.sh"]
+
+
+def test_both_files_say_where_they_end(tmp_path):
+    """What was cut off must not be started: launch.sh looks at the last line."""
+    sent(command_of(plan(change())), tmp_path)
+    for name in ("transaction.sh", "manifest"):
+        assert (tmp_path / name).read_text("utf-8").endswith(f"\n{END}")
+    assert script("launch.sh").count(f'= "{END.strip()}" ]') == 2
+
+
+def test_who_follows_a_rollback_that_leaves_is_told_so(tmp_path):
+    assert sent(command_of(plan(change(), leave=True)), tmp_path) == ["start", f"{ID} leaving"]
+
+
+def test_follows_what_was_begun():
+    command = follow_command(ID)
+    assert command == f"{script('launch.sh')}follow {ID}\n"
 
 
 # Quoting -----------------------------------------------------------------------------------------
@@ -193,15 +121,16 @@ HOSTILE = [
     pytest.param("-n", id="dash"),
     pytest.param("", id="nothing"),
     pytest.param("☃ \u2028 \x7f \x1b[31m", id="odd-characters"),
-    pytest.param("finish\nservice restart no stay\n", id="words-of-the-script"),
+    pytest.param("leave\nservice restart no stay\n", id="words-of-the-script"),
+    pytest.param("\n# end\nEOF\n", id="ends"),
 ]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_content_and_path_arrive_as_they_are(text):
-    wanted = replace(change(text.encode()), path=f"/etc/{text}")
-    command = transaction_command(plan(wanted), ID, 0)
-    assert calls_of(command)[1] == ["file", f"/etc/{text}", "644", "0", "0", "absent", text]
+def test_content_and_path_arrive_as_they_are(text, tmp_path):
+    sent(command_of(plan(change(text.encode(), f"/etc/{text}"))), tmp_path)
+    (file,) = (call for call in calls_in(tmp_path) if call[0] == "file")
+    assert file == ("file", f"/etc/{text}", "644", "0", "0", "absent", text)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -213,18 +142,20 @@ def test_content_and_path_arrive_as_they_are(text):
         max_size=5,
     )
 )
-def test_any_text_arrives_as_it_is(texts: Sequence[str]):
-    command = transaction_command(plan(*(change(text.encode()) for text in texts)), ID, 0)
-    assert [call[6] for call in calls_of(command) if call[0] == "file"] == texts
+def test_any_text_arrives_as_it_is(tmp_path_factory: pytest.TempPathFactory, texts: Sequence[str]):
+    folder = tmp_path_factory.mktemp("txn")
+    sent(command_of(plan(*(change(text.encode()) for text in texts))), folder)
+    assert [call[6] for call in calls_in(folder) if call[0] == "file"] == texts
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
 def test_the_whole_text_is_a_script(shell):
     if not shutil.which(shell.split()[0]):
         pytest.skip(f"no {shell} on this machine")
-    command = transaction_command(plan(change(HOSTILE[3].values[0].encode())), ID, 0)
+    command = command_of(plan(change(HOSTILE[3].values[0].encode())))
     assert command
-    subprocess.run([*shell.split(), "-n", "-c", command], check=True)
+    done = subprocess.run([*shell.split(), "-n", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # What cannot be sent -----------------------------------------------------------------------------
@@ -239,22 +170,35 @@ def refusal_of(command: str | None) -> str:
     return done.stderr
 
 
+def room() -> int:
+    """The bytes of plain content that fit, beside the scripts and the calls."""
+    command = command_of(plan(change(b"")))
+    assert command
+    return MOST_COMMAND - len(command.encode()) - 4 * command.count("'")
+
+
+def test_room_for_what_hosts_have():
+    """A seccomp profile, daemon.json in its versions and the users' tables, with ease."""
+    assert room() > 25_000
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "fits"),
     [
-        pytest.param(b"x" * MOST_COMMAND, id="long"),
-        pytest.param(b"'" * (MOST_COMMAND // 4), id="short-but-long-when-quoted"),
+        # An empty word is quoted, and a plain one is not.
+        pytest.param(lambda room: b"x" * room, True, id="all-the-room"),
+        pytest.param(lambda room: b"x" * (room + 11), False, id="more-than-that"),
+        pytest.param(lambda room: b"'" * (room // 4), False, id="short-but-long-when-quoted"),
     ],
 )
-def test_too_much_for_one_command(content):
-    said = refusal_of(transaction_command(plan(change(content)), ID, 0))
-    assert said == f"too much to send in one command: {PATH}\n"
-
-
-def test_what_fits_is_sent():
-    command = transaction_command(plan(change(b"x" * 90_000)), ID, 0)
+def test_as_much_as_fits(content, fits):
+    command = command_of(plan(change(content(room()))))
     assert command
-    assert len(command) < 131_072
+    if fits:
+        assert ID in command
+        assert len(command.encode()) < MOST_COMMAND
+    else:
+        assert refusal_of(command) == "too much to send in one command: /etc/subuid\n"
 
 
 @pytest.mark.parametrize(
@@ -267,5 +211,5 @@ def test_what_fits_is_sent():
 def test_bytes_that_no_command_can_carry(content):
     """/etc/subuid is the operators' own; an exception here would end the run for every host."""
     subuid = replace(change(content), path="/etc/sub'uid")
-    said = refusal_of(transaction_command(plan(subuid, change()), ID, 0))
+    said = refusal_of(command_of(plan(subuid, change(path=PATH))))
     assert said == "cannot be sent in a command, for it is no text: /etc/sub'uid\n"
