@@ -366,16 +366,18 @@ shadow() {
     base=$dir/shadow
     private() { "$@" 2>&1 || exit 2; }
     private mount -t tmpfs tmpfs "$base"
-    mkdir "$base/run" "$base/up" "$base/work" "$base/data" "$base/plugins"
+    mkdir "$base/run" "$base/up" "$base/work" "$base/plugins"
     [ ! -d /run/docker/plugins ] || private mount --bind /run/docker/plugins "$base/plugins"
     private mount -t overlay -o "lowerdir=/etc,upperdir=$base/up,workdir=$base/work" overlay /etc
     each_file lay_over || exit 2
     private mount --bind "$base/run" "$RUN"
     # Where engines look whether systemd runs, for the cgroup driver.
-    mkdir -p "$RUN/docker/plugins" "$RUN/systemd/system"
+    mkdir -p "$RUN/docker/plugins" "$RUN/systemd/system" "$RUN/data"
+    # Containers' root, which userns-remap makes an ordinary user, has to get to the data.
+    chmod 755 "$RUN" "$RUN/data"
     private mount --bind "$base/plugins" "$RUN/docker/plugins"
     ip link set lo up
-    set -- --config-file "$dir/$1" --data-root "$base/data" --exec-root "$RUN/oakum" \
+    set -- --config-file "$dir/$1" --data-root "$RUN/data" --exec-root "$RUN/oakum" \
         --pidfile "$RUN/oakum.pid" -H "unix://$RUN/oakum.sock"
     while IFS= read -r word; do
         set -- "$@" "$word"
@@ -406,6 +408,7 @@ lay_over() {
 
 complain() {
     said=$(grep -aE 'failed to|unable to|Unable to|level=(error|fatal)' "$base/log" | tail -n 1)
+    said=${said:-$(tail -n 1 "$base/log")}
     printf '%s\n' "${said:-dockerd ended without a word}" | sed -e 's/.*msg="//' -e 's/"$//'
     exit 1
 }
