@@ -1186,8 +1186,8 @@ def test_a_silent_client_does_not_stretch_the_wait(dash):
 
 CANDIDATE = b'{"icc": false, "live-restore": true}'
 POINTS = {
-    "refused": "begun locked recorded checked kept staged validated shadowed counted probed"
-    " armed-timer armed-boot swap-begins",
+    "refused": "begun locked recorded checked armed-boot kept staged validated shadowed counted"
+    " probed armed-timer swap-begins",
     "rolled-back": "swap-1 swapped live-reload live-reloaded restart restarted answered read-back"
     " containers ports probed-after watched confirm",
     "confirmed": "confirmed disarmed pruned",

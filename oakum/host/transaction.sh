@@ -190,6 +190,8 @@ run() {
     point recorded
     each_file check
     point checked
+    arm_boot
+    point armed-boot
     each_file keep_former
     flush "$dir"/*.was
     point kept
@@ -200,7 +202,9 @@ run() {
     step stage
     has_engine && fits
     count_containers
-    arm
+    arm_timer
+    point armed-timer
+    step arm
     swap
     act
     settle
@@ -406,10 +410,14 @@ lay_over() {
     esac
 }
 
+# complain: what dockerd died of, by its last words; gRPC has more of them than anybody wants.
 complain() {
-    said=$(grep -aE 'failed to|unable to|Unable to|level=(error|fatal)' "$base/log" | tail -n 1)
-    said=${said:-$(tail -n 1 "$base/log")}
-    printf '%s\n' "${said:-dockerd ended without a word}" | sed -e 's/.*msg="//' -e 's/"$//'
+    said=$(grep -av grpc "$base/log")
+    last() { printf '%s\n' "$said" | grep -aE "$1" | tail -n 1; }
+    why=$(last '^(failed to|unable to)')
+    why=${why:-$(last 'level=(error|fatal)|Unable to locate plugin')}
+    why=${why:-$(last .)}
+    printf '%s\n' "${why:-dockerd ended without a word}" | sed -e 's/.*msg="//' -e 's/"$//'
     exit 1
 }
 
@@ -577,23 +585,25 @@ forget_probe() {
 
 # --- Arm and disarm ---
 
-arm() {
-    if systemd; then
-        overdue=$((answer * 6 + watch + shadow * 2 + 300))
-        timeout 30 systemd-run --quiet --unit="oakum-undo-$id" --on-active="$overdue" \
-            /bin/sh "$dir/transaction.sh" overdue "$id" >/dev/null 2>&1 9>&- ||
-            refuse "cannot arm the timer that would undo this: systemd-run failed"
-        point armed-timer
-        arm_boot || refuse "cannot write $BOOT_UNIT"
-        step arm
-    else
-        point armed-timer
-        step "arm without a boot hook, which only systemd has: after a power cut run oakum again"
-    fi
-    point armed-boot
+arm_timer() {
+    systemd || return 0 # there `watch` counts
+    timeout 30 systemd-run --quiet --unit="oakum-undo-$id" --on-active="$(overdue_after)" \
+        /bin/sh "$dir/transaction.sh" overdue "$id" >/dev/null 2>&1 9>&- ||
+        refuse "cannot arm the timer that would undo this: systemd-run failed"
 }
 
+# overdue_after: seconds that no transaction takes, be it that every step waits for as long as it may.
+overdue_after() { echo $((answer * 6 + watch + shadow * 2 + 300)); }
+
 arm_boot() {
+    if systemd; then
+        write_boot_unit || refuse "cannot write $BOOT_UNIT"
+    else
+        step "arm no boot hook, for want of systemd: after a power cut run oakum again"
+    fi
+}
+
+write_boot_unit() {
     wants=${BOOT_LINK%/*}
     if [ ! -d "$wants" ]; then
         printf '' >"$dir/made-wants" && (umask 022 && mkdir "$wants") || return
@@ -975,17 +985,15 @@ recover() {
     undo "${2-the transaction was ended on its way}" ${1+"$1"}
 }
 
-# recover_others: what began and was never ended is undone before anything else begins. Each one
-# takes the lock for itself, which is why ours is given away and taken again.
+# recover_others: what was never ended is undone before anything else begins. Each one takes the lock
+# for itself, which is why ours is given away and taken again.
 recover_others() {
-    unfinished=$(awk '
-        $3 == "begin" { open[$2] = 1 }
-        $3 ~ /^(confirmed|rolled-back|refused|broken)$/ { delete open[$2] }
-        END { for (one in open) print one }' "$STATE/ledger" 2>/dev/null)
-    for other in $unfinished; do
-        [ -e "$STATE/txn/$other/transaction.sh" ] || continue
+    for script in "$STATE"/txn/*/transaction.sh; do
+        other=${script%/*}
+        other=${other##*/}
+        [ "$other" != "$id" ] && [ -e "$script" ] || continue
         exec 9>&-
-        sh "$STATE/txn/$other/transaction.sh" recover "$other"
+        sh "$script" recover "$other"
         lock 2 || turn_away "$(holder)"
     done
 }
@@ -1004,7 +1012,7 @@ overdue() {
 # watch: where systemd would have seen the process end, this looks every second.
 watch() {
     read_manifest
-    left=$((answer * 6 + watch + shadow * 2 + 300)) free=0
+    left=$(overdue_after) free=0
     while [ -e "$dir/transaction.sh" ]; do
         sleep 1
         left=$((left - 1))

@@ -25,8 +25,8 @@ from .warm import Running
 HOSTS = 4
 
 FORWARD = (
-    *("begun", "locked", "recorded", "checked", "kept", "staged", "validated", "shadowed"),
-    *("counted", "probed", "armed-timer", "armed-boot", "swap-begins", "swap-1", "swapped"),
+    *("begun", "locked", "recorded", "checked", "armed-boot", "kept", "staged", "validated"),
+    *("shadowed", "counted", "probed", "armed-timer", "swap-begins", "swap-1", "swapped"),
     *("live-reload", "live-reloaded", "restart", "restarted", "answered", "read-back"),
     *("containers", "ports", "probed-after", "watched", "confirm", "confirmed", "disarmed"),
     "pruned",
