@@ -283,7 +283,7 @@ def _changed(target: Target, agreed: HostReport | None) -> HostReport:
         _follow(target.host, unended)
         row, facts = _planned(target)
     plan = row.plan or Plan(())
-    if agreed is not None and plan != agreed.plan:
+    if agreed is not None and not _same(plan, agreed.plan):
         error = "stale: the host is no longer what the plan was made from; plan again"
         return replace(row, error=error, outcome=Outcome.FAILED)
     if plan.idle:
@@ -299,6 +299,11 @@ def _changed(target: Target, agreed: HostReport | None) -> HostReport:
     if _verdict(target.host) not in (None, "confirmed"):
         return _failed(target, row)
     return _verified(target, row, plan)
+
+
+def _same(plan: Plan, agreed: Plan | None) -> bool:
+    """Whether two plans do the same; notes may tell of something that has ended since."""
+    return agreed is not None and replace(plan, notes=()) == replace(agreed, notes=())
 
 
 def _caught_up(target: Target, transaction_id: str) -> bool:

@@ -44,18 +44,22 @@ step() { journal "step $*"; }
 
 flush() { sync "$@" 2>/dev/null || sync; }
 
-# record WORDS: a line of the ledger, on the disk when this returns. One that a power cut or a full
-# disk tore is marked first, so that it cannot be taken for anything.
-record() {
+# mark_torn: a line that a power cut or a full disk tore is taken for nothing.
+mark_torn() {
     [ ! -s "$STATE/ledger" ] || [ -z "$(tail -c 1 "$STATE/ledger")" ] ||
         printf ' torn\n' >>"$STATE/ledger"
+}
+
+# record WORDS: a line of the ledger, on the disk when this returns.
+record() {
+    mark_torn
     printf '%s %s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$id" "$*" >>"$STATE/ledger" &&
         flush "$STATE/ledger"
 }
 
 # verdict: what the ledger says of how this ended, nothing while it has not.
 verdict() {
-    awk -v id="$id" '$2 == id && $3 ~ /^(confirmed|rolled-back|refused|broken)$/ { print $3; exit }' \
+    awk -v id="$id" '!/ torn$/ && $2 == id && $3 ~ /^(confirmed|rolled-back|refused|broken)$/ { print $3; exit }' \
         "$STATE/ledger" 2>/dev/null
 }
 
@@ -172,6 +176,7 @@ lock() {
         nap
     done
     printf '%s %s\n' "$id" "$$" >"$STATE/lock"
+    mark_torn
 }
 
 holder() {
@@ -193,6 +198,7 @@ run() {
     arm_boot
     point armed-boot
     each_file keep_former
+    [ ! -e "$dir/shadow.json" ] || has_dockremap || keep no-dockremap ''
     flush "$dir"/*.was
     point kept
     each_file stage
@@ -270,6 +276,16 @@ announce() {
     fi
     record "file $n $(cat "$dir/$n.expected") $new $path" || refuse "cannot write $STATE/ledger"
 }
+
+# dockerd makes this user for itself, the first time that it starts with userns-remap.
+has_dockremap() { grep -q '^dockremap:' /etc/passwd; }
+
+# forget_dockremap FOLDER: when the change of that folder is taken back.
+forget_dockremap() {
+    [ -e "$1/no-dockremap" ] && has_dockremap || return 0
+    userdel dockremap || deluser dockremap
+    ! grep -q '^dockremap:' /etc/group || groupdel dockremap || delgroup dockremap
+} >/dev/null 2>&1
 
 # --- Preflight ---
 
@@ -787,6 +803,9 @@ look_after() {
 
 confirm() {
     each_file remove_made_folder
+    if [ -e "$dir/shadow.json" ] && ! grep -q '"userns-remap"' "$dir/shadow.json"; then
+        for other in $undone; do forget_dockremap "$STATE/txn/$other"; done
+    fi
     point confirm
     record confirmed || fail "cannot write $STATE/ledger"
     point confirmed
@@ -878,6 +897,7 @@ undo() {
     fi
     [ "$was_touched" != reloaded ] || [ ! -e "$dir/reset" ] || reset_dockerd
     point bridged
+    forget_dockremap "$dir"
     each_file restore
     each_file remove_parent
     sync
