@@ -370,7 +370,7 @@ def test_dockerd_that_does_not_start_gets_its_file_back(busy_host: LabHost, oper
     busy_host.wait_docker()
     assert busy_host.running() == pids
     leftovers = busy_host.run("ls -A /etc/docker; ls /var/lib/oakum").stdout.split()
-    assert leftovers == ["daemon.json", "key.json", "txn"]
+    assert leftovers == ["daemon.json", "key.json", "ledger", "lock", "txn"]
 
 
 def test_one_bad_host_does_not_touch_another(lab: Lab, operator: Team) -> None:
