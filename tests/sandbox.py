@@ -274,6 +274,7 @@ class Sandbox:
         replaced |= {
             "launch.sh": {
                 "sleep 0.1 ": "sleep 0.05 ",
+                "-ge 100 ]": "-ge 20 ]",
                 "/bin/sh ": f"{root}/bin/sh ",
             },
             "transaction.sh": {

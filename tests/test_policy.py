@@ -450,6 +450,8 @@ oakum_userns_remap: "off"
 oakum_seccomp: builtin
 oakum_default_ulimits: {nofile: {soft: -1, hard: -1}}
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
+oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
+oakum_preflight: required
 """
 
 
@@ -473,6 +475,11 @@ def test_the_schema_takes_what_the_policy_takes(validator):
             "oakum_default_ulimits", {"nofile": {"soft": -2, "hard": 1}}, id="below-unlimited"
         ),
         pytest.param("oakum_waivers", [{"control": "seccomp"}], id="waiver-without-a-reason"),
+        pytest.param("oakum_preflight", "never", id="unknown-preflight"),
+        pytest.param("oakum_time_limits", {"answer": 4}, id="no-time-to-answer"),
+        pytest.param("oakum_time_limits", {"shadow": 301}, id="shadow-for-too-long"),
+        pytest.param("oakum_time_limits", {"watch": -1}, id="watch-before-now"),
+        pytest.param("oakum_time_limits", {"reply": 60}, id="unknown-limit"),
         pytest.param("oakum_waivers", [{**WAIVER, "until": "x", "who": "y"}], id="word-too-many"),
     ],
 )
