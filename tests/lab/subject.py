@@ -13,7 +13,7 @@ from typing import Any
 
 from .desk import Operator, Ran
 from .guest import BUSY_DAEMON_JSON, DAEMON_JSON, IMAGE
-from .hosts import LabHost
+from .hosts import HARD_NOFILE, LabHost
 from .warm import Running, Warm
 
 LIMITS = {"answer": 20, "watch": 1, "shadow": 10}
@@ -67,15 +67,17 @@ exit 0
 # The state that a case is about: one line of JSON would need a JSON tool on the host.
 NOW = r"""
 say() { echo "== $1"; }
+running() {
+    set -- $(timeout 10 docker ps --quiet)
+    [ $# = 0 ] || docker inspect --format '{{.Name}} {{.State.Pid}}' "$@"
+}
 say file
 base64 -w 0 /etc/docker/daemon.json; echo
 stat -c '%a %u:%g' /etc/docker/daemon.json
 say live-restore
 timeout 10 docker info --format '{{.LiveRestoreEnabled}}'
 say running
-timeout 10 docker ps --format '{{.Names}}' | while read -r name; do
-    docker inspect --format '{{.Name}} {{.State.Pid}}' "$name"
-done
+running
 say limit
 timeout 20 docker run --rm --network none IMAGE sh -c 'ulimit -n'
 say proxies
@@ -86,10 +88,35 @@ say namespaces
 for kind in net pid; do readlink /proc/[0-9]*/ns/$kind | sort -u | wc -l; done
 say ledger
 cat /var/lib/oakum/ledger
-say transactions
-ls /var/lib/oakum/txn/*/ 2>/dev/null
-exit 0
+say open
+ls /var/lib/oakum/txn/*/manifest /var/lib/oakum/txn/*/transaction.sh 2>/dev/null
+say foreign
+grep -rl rack=13 /var/lib/oakum/txn
 """.replace("IMAGE", IMAGE)
+
+# Everything as it was at first. Containers stay where that can be had: under live-restore until the
+# former file is in force, and it goes off by a reload.
+RESET = r"""
+set -e
+! mountpoint -q /var/lib/oakum || umount /var/lib/oakum
+rm -rf /var/lib/oakum /run/oakum-point
+systemctl reset-failed docker.service docker.socket
+cd /etc/docker
+cat >/run/old.json <<'X'
+OLD
+X
+if ! cmp -s /run/old.json daemon.json; then
+    sed '1s/{/{"live-restore": true,/' /run/old.json >daemon.json
+    systemctl restart docker.service
+    sed '1s/{/{"live-restore": false,/' /run/old.json >daemon.json
+    kill -HUP "$(cat /run/docker.pid)"
+    until [ "$(docker info --format '{{.LiveRestoreEnabled}}')" = false ]; do sleep 0.1; done
+    cat /run/old.json >daemon.json
+fi
+rm /run/old.json
+docker start web db cron >/dev/null
+docker inspect --format '{{.Name}} {{.State.Pid}}' web db cron
+""".replace("OLD\n", BUSY_DAEMON_JSON)
 
 # Nobody works on the host any more: no unit of ours, nothing locked, no transaction open.
 SETTLED = r"""
@@ -133,6 +160,8 @@ class Subject:
     first: dict[str, list[str]] = field(init=False)
     pids: dict[str, int] = field(init=False)
     new: bytes = field(init=False)
+    state: str = field(default="old", init=False)
+    """Whose bytes daemon.json had when it was looked at: ``old`` or ``new``."""
 
     def __post_init__(self) -> None:
         self._alive = ExitStack()
@@ -142,11 +171,11 @@ class Subject:
         self.host.busy()
         self.host.write("/etc/oakum-lab-host", "")
         self.pids = self.host.running()
-        self.first = self.picture()
+        self.first = sections(self.sh(PICTURE))
         self.new = OLD
         done = self.oakum("apply", "--yes")
         self.new = self.host.read(DAEMON_JSON)
-        problems = self.wrong() + self.untidy()
+        problems = self.look()
         assert (done.code, problems) == (0, []), f"without any fault: {problems}\n{done}"
 
     def close(self) -> None:
@@ -179,9 +208,6 @@ class Subject:
         """What a script prints that comes on standard input."""
         return self.host.run("sh -s", stdin=script, timeout=timeout, check=check).stdout
 
-    def picture(self) -> dict[str, list[str]]:
-        return sections(self.sh(PICTURE))
-
     def at_point(self, running: Running, *, within: float = 90) -> None:
         """Until the transaction waits at its point."""
         wait = f"for _ in $(seq 40); do [ ! -e {POINT} ] || exit 0; sleep 0.05; done; exit 1"
@@ -198,100 +224,93 @@ class Subject:
         script = SETTLED.replace("SECONDS_GIVEN", str(seconds))
         return self.sh(script, timeout=seconds + 30, check=False).strip()
 
-    def state(self) -> str:
-        """Whose bytes daemon.json has: ``old``, ``new``, or ``foreign``."""
-        return {OLD: "old", self.new: "new"}.get(self.host.read(DAEMON_JSON), "foreign")
-
     def reset(self) -> None:
         """Everything as it was at first, with the same containers started anew if need be."""
         self.crash(None)
         self.set(oakum_time_limits=LIMITS)
-        self.sh(
-            f"""
-            set -e
-            ! mountpoint -q /var/lib/oakum || umount /var/lib/oakum
-            rm -rf /var/lib/oakum {POINT}
-            systemctl reset-failed docker.service docker.socket
-            """
-        )
-        if self.host.read(DAEMON_JSON) != OLD:
-            self.host.run("systemctl stop docker.socket docker.service")
-            self.host.write(DAEMON_JSON, OLD)
-            self.host.run("systemctl start docker.service && docker start web db cron >/dev/null")
-        else:
-            self.host.run("docker start web db cron >/dev/null")
-        self.pids = self.host.running()
+        self.pids = pids_of(self.sh(RESET, timeout=120).splitlines())
 
     # What must be true ---------------------------------------------------------------------------
 
-    def untidy(self) -> list[str]:
-        """What the host has more or less than at first."""
-        now = self.picture()
-        found = []
-        for name, before in self.first.items():
-            more = [line for line in now[name] if line not in before]
-            less = [line for line in before if line not in now[name]]
-            found += [f"{name}: {line} is left" for line in more]
-            found += [f"{name}: {line} is gone" for line in less]
-        return found
+    def look(
+        self, *, booted: bool = False, foreign: bool = False, unfinished: bool = False
+    ) -> list[str]:
+        """What is not as one of the two states has it, or is left over, in words.
 
-    def wrong(self, *, booted: bool = False, foreign: bool = False) -> list[str]:
-        """What is not as one of the two states has it, in words.
-
-        ``foreign`` is somebody's EDIT, made while the host was changed; it must be there still.
+        ``booted`` since the containers were counted. ``foreign``: somebody's EDIT was made while
+        the host was changed, and must be there still. ``unfinished``: the transaction has no
+        verdict yet, and files of its own are there.
         """
-        now = sections(self.sh(NOW, timeout=120))
-        found = []
+        now = sections(self.sh(NOW + PICTURE, timeout=120))
         content, mode = base64.b64decode(now["file"][0]), now["file"][1]
-        if foreign and b"rack=13" not in content and not self._kept_foreign():
-            found.append("somebody's edit is lost")
-        if content.replace(b"rack=13", b"rack=12" if foreign else b"rack=13") not in (
-            OLD,
-            self.new,
-        ):
+        edited = foreign and b"rack=13" in content
+        plain = content.replace(b"rack=13", b"rack=12") if edited else content
+        self.state = {OLD: "old", self.new: "new"}.get(plain, "?")
+        found = []
+        if self.state == "?":
             found.append(f"daemon.json is neither the old nor the new one: {content[:400]!r}")
+        if foreign and not edited and not now["foreign"]:
+            found.append("somebody's edit is lost")
         if mode != "644 0:0":
             found.append(f"daemon.json has mode and owner {mode}")
-        wanted = json.loads(content)
+        found += self._not_obeyed(json.loads(content), now)
+        found += self._stopped(now, booted=booted)
+        if unfinished:
+            return found
+        found += self._untrue(now["ledger"])
+        found += [f"a transaction is over, and {path} is left" for path in now["open"]]
+        return found + self._left_over(now)
+
+    def _not_obeyed(self, wanted: Mapping[str, Any], now: Mapping[str, list[str]]) -> list[str]:
+        """What dockerd does otherwise than its file says."""
+        found = []
         live = "true" if wanted.get("live-restore") else "false"
         if now["live-restore"] != [live]:
             found.append(f"LiveRestoreEnabled is {now['live-restore']}, the file says {live}")
-        limits = wanted.get("default-ulimits", {}).get("nofile", {"Soft": 20000})
+        limits = wanted.get("default-ulimits", {}).get("nofile", {"Soft": HARD_NOFILE})
         if now["limit"] != [str(limits["Soft"])]:
             found.append(f"a new container has nofile {now['limit']}, the file says {limits}")
         if (now["proxies"] == ["0"]) is not (wanted.get("userland-proxy") is False):
             found.append(f"{now['proxies']} docker-proxy run, the file says otherwise")
-        rows = (line.split() for line in now["running"])
-        running = {name.lstrip("/"): int(pid) for name, pid in rows}
+        return found
+
+    def _stopped(self, now: Mapping[str, list[str]], *, booted: bool) -> list[str]:
+        """What does not run as it did; what runs now is what must run from now on."""
+        before, self.pids = self.pids, pids_of(now["running"])
+        found = []
         if booted:
-            if sorted(running) != ["cron", "web"]:
-                found.append(f"after the boot there run {sorted(running)}")
-        elif running != self.pids:
-            found.append(f"containers run as {running}, before as {self.pids}")
+            if sorted(self.pids) != ["cron", "web"]:
+                found.append(f"after the boot there run {sorted(self.pids)}")
+        elif self.pids != before:
+            found.append(f"containers run as {self.pids}, before as {before}")
         if now["page"] != ["ahoy"]:
             found.append("the published port does not answer")
         # One of the host and one of each container; the engine itself makes none.
-        spaces = [str(1 + len(running))] * 2
+        spaces = [str(1 + len(self.pids))] * 2
         if now["namespaces"] != spaces:
             found.append(f"network and pid namespaces: {now['namespaces']}, not {spaces}")
-        found += self._untrue(now["ledger"], content)
-        kept = [line for line in now["transactions"] if line in ("manifest", "transaction.sh")]
-        if kept:
-            found.append(f"a transaction is over and still has {kept}")
-        self.pids = running
         return found
 
-    def _kept_foreign(self) -> bool:
-        return bool(self.sh("grep -rl rack=13 /var/lib/oakum/txn", check=False))
+    def _left_over(self, now: Mapping[str, list[str]]) -> list[str]:
+        """What the host has more or less than at first."""
+        found = []
+        for name, before in self.first.items():
+            found += [f"{name}: {line} is left" for line in now[name] if line not in before]
+            found += [f"{name}: {line} is gone" for line in before if line not in now[name]]
+        return found
 
-    def _untrue(self, ledger: Sequence[str], content: bytes) -> list[str]:
-        """What the ledger says wrongly."""
+    def _untrue(self, ledger: Sequence[str]) -> list[str]:
+        """What the ledger says wrongly; nothing was in force when the host was put back."""
         rows = [line.split(" ") for line in ledger]
         begun = [row[1] for row in rows if row[2] == "begin"]
         verdicts = {row[1]: row[2] for row in rows if row[2] in VERDICTS}
         found = [f"the ledger has no verdict for {name}" for name in begun if name not in verdicts]
-        confirmed = "confirmed" in verdicts.values()
-        if content in (OLD, self.new) and confirmed is not (content == self.new):
-            state = "new" if content == self.new else "old"
-            found.append(f"the ledger says {verdicts or 'nothing'}, and daemon.json is the {state}")
+        if ("confirmed" in verdicts.values()) is not (self.state == "new"):
+            found.append(f"the ledger says {verdicts or 'nothing'}, daemon.json is {self.state}")
         return found
+
+
+def pids_of(lines: Sequence[str]) -> dict[str, int]:
+    """``/NAME PID`` in each line."""
+    rows = (line.split() for line in lines)
+    return {name.lstrip("/"): int(pid) for name, pid in rows}
