@@ -15,6 +15,8 @@ from .desk import Operator, Ran
 from .guest import DAEMON_JSON
 from .hosts import LabHost
 
+USERADD_KEEPS = ("passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-")
+
 
 @pytest.fixture
 def me(tmp_path: Path) -> Any:
@@ -22,10 +24,12 @@ def me(tmp_path: Path) -> Any:
 
 
 def etc(host: LabHost) -> str:
-    """Every path below /etc with its type, mode, owner, group, and the digest of its bytes."""
+    """Every path below /etc with its type, mode, owner, group, and the digest of its bytes; but for
+    the copies that useradd keeps of its tables (docs/safety.md)."""
+    kept = " ".join(f"! -name {name}" for name in ("resolv.conf", "mtab", *USERADD_KEEPS))
     return host.run(
-        "cd /etc && find . ! -name resolv.conf ! -name mtab -printf '%p %y %m %U %G\\n' | sort;"
-        " find . -type f ! -name resolv.conf -exec sha256sum {} + | sort -k 2"
+        f"cd /etc && find . {kept} -printf '%p %y %m %U %G\\n' | sort;"
+        f" find . -type f {kept} -exec sha256sum {{}} + | sort -k 2"
     ).stdout
 
 
@@ -86,6 +90,55 @@ def test_all_of_ours_goes_and_leaves_nothing(docker_host: LabHost, me: Any) -> N
     )
     assert live_restore(docker_host) == "false"
     assert past(first) == []
+
+
+OURS = '{"labels": ["a=b"]}'
+ELSEWHERE = "/srv/daemon.json"
+
+
+@pytest.mark.parametrize(
+    ("setup", "profile"),
+    [
+        pytest.param(f"rm -f {DAEMON_JSON}", "baseline", id="no-file"),
+        pytest.param(f"rm -f {DAEMON_JSON}", "strict", id="no-file-strict"),
+        pytest.param(f"printf '{OURS}' >{DAEMON_JSON}", "baseline", id="no-final-newline"),
+        pytest.param(f"printf '{OURS}\\r\\n' >{DAEMON_JSON}", "baseline", id="carriage-return"),
+        pytest.param(
+            f'printf \'{{\\n\\n\\t"labels" : [\\n"a=b" ] ,\\t"debug":false}}\\n\\n\''
+            f" >{DAEMON_JSON}",
+            "strict",
+            id="ragged",
+        ),
+        pytest.param(
+            f"echo '{OURS}' >{DAEMON_JSON}; chmod 400 {DAEMON_JSON}; chgrp adm {DAEMON_JSON}",
+            "baseline",
+            id="mode-and-group",
+        ),
+        pytest.param(
+            f"echo '{OURS}' >{ELSEWHERE}; ln -sf {ELSEWHERE} {DAEMON_JSON}", "baseline", id="link"
+        ),
+        pytest.param(
+            f'echo \'{{"live-restore": true, "userland-proxy": true}}\' >{DAEMON_JSON}',
+            "baseline",
+            id="keys-of-ours",
+        ),
+    ],
+)
+def test_every_shape_comes_back(shared_host: LabHost, me: Any, setup: str, profile: str) -> None:
+    """Whatever lay there: apply, then all of it back, and /etc is as it was to the byte."""
+    shared_host.run(f"rm -f {DAEMON_JSON}; {setup}")
+    shared_host.docker_restart()
+    desk = me(shared_host, oakum_profile=profile)
+    before, elsewhere = etc(shared_host), shared_host.run(f"cat {ELSEWHERE}", check=False).stdout
+    done = desk.apply()
+    assert (done.code, done.host()["outcome"]) == (0, "applied"), done.out
+    assert etc(shared_host) != before or ELSEWHERE in setup
+    back = rollback(desk, "--all")
+    assert (back.code, back.host()["outcome"]) == (0, "applied"), back.out
+    assert etc(shared_host) == before
+    assert shared_host.run(f"cat {ELSEWHERE}", check=False).stdout == elsewhere
+    assert shared_host.run("ls -d /var/lib/oakum", check=False).returncode != 0
+    assert desk.plan().code == 1, "drift again, as before"
 
 
 def test_live_restore_alone_goes_by_a_reload(busy_host: LabHost, me: Any) -> None:
