@@ -36,6 +36,7 @@ from sandbox import (
     Call,
     Sandbox,
     digest,
+    words,
 )
 
 
@@ -1172,7 +1173,8 @@ def test_a_silent_client_does_not_stretch_the_wait(dash):
     """Seconds are counted by the clock, not by the tries, each of which may take ten."""
     dash.more["/proc/uptime"] = f"{dash.world}/uptime"
     dash.say("uptime", "100.00 0\n")
-    tick = 'case $* in *" version "*) echo "$((100 + $(wc -l <"$WORLD/calls"))).00 0" >"$WORLD/uptime"; esac'
+    later = 'echo "$((100 + $(wc -l <"$WORLD/calls"))).00 0" >"$WORLD/uptime"'
+    tick = f'case $* in *" version "*) {later} ;; esac'
     dash.tool("docker", f"{DOCKER}\n{tick}\n".replace("|| exit 1", f"|| {{ {tick}; exit 1; }}"))
     dash.when_restarted(': >"$WORLD/dead"')
     run = dash.run(("limits", "900", "0", "2"), dash.file(), RESTART)
@@ -1300,7 +1302,7 @@ def test_who_follows_has_it_undone_if_nobody_else_does(make, systemd):
     session = host.launch(host.text(host.file(), NONE), crash="swapped:pause")
     host.paused()
     if not systemd:
-        watcher = [pid for pid in host.processes() if b"\0watch\0" in cmdline(pid)]
+        watcher = [pid for pid in host.processes() if b"watch" in words(pid)]
         assert len(watcher) == 1
         os.kill(watcher[0], signal.SIGKILL)
     os.kill(host.transaction_pid, signal.SIGKILL)
@@ -1309,10 +1311,6 @@ def test_who_follows_has_it_undone_if_nobody_else_does(make, systemd):
 
     assert (run.code, run.verdict) == (2, f"verdict rolled-back {ID}")
     assert host.untouched
-
-
-def cmdline(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_what_nobody_finished_is_undone_before_the_next_begins(sandbox):
