@@ -90,6 +90,7 @@ ONLY_THE_OLD_FILE_WORKS = (
 
 
 def test_swaps_a_file_and_restarts(sandbox):
+    sandbox.probes()
     run = sandbox.run(sandbox.file(), RESTART)
 
     assert (run.code, run.verdict, run.err) == (0, f"verdict confirmed {ID}", "")
@@ -151,7 +152,7 @@ def test_a_change_without_systemd(make):
     run = plain.run(plain.file(), RESTART)
 
     assert (run.code, run.verdict, run.err) == (0, f"verdict confirmed {ID}", "")
-    assert any(step.startswith("arm without a boot hook") for step in run.steps)
+    assert any(step.startswith("arm no boot hook") for step in run.steps)
     assert plain.config.read_bytes() == AFTER
     assert plain.left_behind == ["etc/daemon.json"]
     assert plain.calls("rc-service") == ["rc-service docker restart"]
@@ -508,7 +509,7 @@ def test_refuses_when_the_running_containers_cannot_be_listed(dash):
 def test_refuses_an_edit_since_the_check(either):
     """Somebody else wrote while it was tried: theirs stays as it is."""
     either.of_the_lab()
-    session = either.launch(either.text(either.file(), RESTART), crash="armed-boot:pause")
+    session = either.launch(either.text(either.file(), RESTART), crash="armed-timer:pause")
     either.paused()
     either.config.write_bytes(b"theirs")
     either.go_on()
@@ -852,7 +853,7 @@ def test_published_ports_that_answered_still_do(dash, afterwards, verdict):
 
     assert run.verdict == f"verdict {verdict} {ID}"
     if verdict == "confirmed":
-        assert "settle 1 containers, 1 ports, probe container" in run.steps
+        assert "settle 1 containers, 1 ports" in run.steps
     else:
         said = "failed: the published port 127.0.0.1:8080 does not answer any more\n"
         assert run.err == said
@@ -863,6 +864,7 @@ BAD_START = "echo 'docker: Error: cannot start.'; echo 'See docker run --help'; 
 
 
 def test_a_probe_container_that_started_before_has_to_start_afterwards(dash):
+    dash.probes()
     dash.when_restarted(f'echo "{BAD_START}" >"$WORLD/on-run"')
     run = dash.run(dash.file(), RESTART)
 
@@ -883,9 +885,8 @@ def test_a_probe_container_that_started_before_has_to_start_afterwards(dash):
 )
 def test_a_probe_container_that_never_started_says_nothing(dash, cause, reason):
     if cause == "run":
+        dash.probes()
         dash.say("on-run", BAD_START)
-    else:
-        dash.more["command -v docker-init"] = "command -v docker-init-of-nobody"
     run = dash.run(dash.file(), RESTART)
 
     assert run.verdict == f"verdict confirmed {ID}"
@@ -967,6 +968,20 @@ def test_takes_back_a_mode_alone(dash):
     run = dash.run(dash.file(BEFORE, mode="600"), RESTART)
 
     assert run.verdict == f"verdict rolled-back {ID}"
+    assert dash.untouched
+
+
+@pytest.mark.parametrize("was_there", [False, True], ids=["made", "was-there"])
+def test_takes_back_the_user_that_dockerd_made(dash, was_there):
+    """A start with userns-remap makes it; one that was there before is somebody's."""
+    passwd = dash.root / "passwd"
+    line = "dockremap:x:110:110::/home/dockremap:/bin/false\n"
+    passwd.write_text(line if was_there else "")
+    dash.when_restarted(f'echo {quote(line.strip())} >"$WORLD/../passwd"; exit 1')
+    run = dash.run(dash.file(), SHADOW, RESTART)
+
+    assert run.verdict == f"verdict rolled-back {ID}"
+    assert dash.calls("userdel") == ([] if was_there else ["userdel dockremap"])
     assert dash.untouched
 
 
