@@ -122,12 +122,16 @@ echo "setpriv $*" >>"$WORLD/calls"
 while :; do case $1 in --*) shift ;; *) break ;; esac; done
 exec "$@"
 """
+# Of users there is only dockremap, and only its line is looked at.
+USERDEL = """#!/bin/sh
+echo "userdel $*" >>"$WORLD/calls"
+: >"$WORLD/../passwd"
+"""
 NOTHING = "#!/bin/sh\n"
 
 TOOLS = {
     "docker": DOCKER,
     "dockerd": DOCKERD,
-    "docker-init": NOTHING,
     "ip": NOTHING,
     "journalctl": "#!/bin/sh\necho 'level=info'; echo 'failed: bad option'",
     "mount": NOTHING,
@@ -136,6 +140,10 @@ TOOLS = {
     "systemctl": SYSTEMCTL,
     "systemd-run": SYSTEMD_RUN,
     "unshare": UNSHARE,
+    "userdel": USERDEL,
+    "groupdel": NOTHING,
+    "delgroup": NOTHING,
+    "deluser": NOTHING,
 }
 
 NONE = ("service", "none", "no", "stay")
@@ -192,6 +200,8 @@ class Sandbox:
         for name in ("on-restart", "on-reload", "on-run", "on-boot", "on-validate"):
             self.say(name, "")
         self.say("engine", "20.10.24")
+        for name in ("passwd", "group"):
+            (self.root / name).write_text("")
         self.config.write_bytes(BEFORE)
         self.config.chmod(0o640)
         sleeper = ["sleep", "1000"]
@@ -239,6 +249,10 @@ class Sandbox:
         self.dockerd()
         (self.world / "reloading").unlink()
 
+    def probes(self) -> None:
+        """From now on a probe container can be had, which takes its time."""
+        self.tool("docker-init-here", NOTHING)
+
     def of_the_lab(self) -> None:
         (self.root / "lab-host").write_text("")
 
@@ -281,6 +295,8 @@ class Sandbox:
                 "RUN=/run\n": f"RUN={root}/run\n",
                 "BOOT_UNIT=/etc/systemd/system": f"BOOT_UNIT={root}/units",
                 "BOOT_LINK=/etc/systemd/system": f"BOOT_LINK={root}/units",
+                "/etc/passwd": f"{root}/passwd",
+                "/etc/group": f"{root}/group",
                 "/var/run/docker.pid": f"{root}/docker.pid",
                 "/var/log/docker.log": f"{root}/docker.log",
                 'flush() { sync "$@" 2>/dev/null || sync; }': "flush() { :; }",
@@ -288,6 +304,7 @@ class Sandbox:
                 "sleep 0.2 ": "sleep 0.02 ",
                 "sleep 1\n": "sleep 0.2\n",
                 "${1}00": "${1}",
+                "command -v docker-init": "command -v docker-init-here",
                 "/bin/sh ": f"{root}/bin/sh ",
             },
         }[name]
@@ -373,17 +390,20 @@ class Sandbox:
         """What still runs of this host, but for what the test itself started."""
         mine = {process.pid for process in self.started}
         mark = f"WORLD={self.world}".encode()
-        for found in Path("/proc").glob("[0-9]*/environ"):
-            pid = int(found.parent.name)
+        for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
             try:
-                if pid not in mine and mark in found.read_bytes().split(b"\0"):
+                environ = Path(f"/proc/{pid}/environ").read_bytes()
+                if pid not in mine and mark in environ.split(b"\0"):
                     yield pid
             except OSError:
                 continue
 
     def quiet(self) -> None:
-        """Wait until nothing of a transaction runs any more."""
-        until(lambda: not [*self.processes()])
+        """Wait until nothing of a transaction runs any more.
+
+        Busybox' timeout leaves a process behind that looks once a second; what it limited counts.
+        """
+        until(lambda: not [pid for pid in self.processes() if words(pid)[:1] != [b"timeout"]])
 
     def close(self) -> None:
         for process in self.started:
@@ -480,6 +500,14 @@ class Sandbox:
         """Whether somebody holds the lock."""
         lock = self.state / "lock"
         return lock.exists() and subprocess.run(["flock", "-n", lock, "true"]).returncode != 0
+
+
+def words(pid: int) -> list[bytes]:
+    """The command line of a process, empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        return []
 
 
 def until(happens: Callable[[], object], seconds: float = 10) -> None:
