@@ -237,7 +237,16 @@ SINGLES: dict[str, Single] = {
     },
     **{
         f"disk-full-etc-{pages}-pages-left": Single(
-            "either", prepare=full_disk("/etc/docker", pages), mend="umount /etc/docker"
+            "either",
+            prepare=full_disk("/etc/docker", pages),
+            mend="""
+            set -e
+            rm /etc/docker/.filler
+            cp -a /etc/docker /run/copy
+            umount /etc/docker
+            cp -a /run/copy/. /etc/docker
+            rm -r /run/copy
+            """,
         )
         for pages in (0, 1)
     },
@@ -252,7 +261,7 @@ SINGLES: dict[str, Single] = {
         )
         for name, words, settings in (
             ("missing-seccomp-file", "dockerd", {"seccomp-profile": "/etc/docker/gone.json"}),
-            ("missing-authz-plugin", "dockerd", {"authorization-plugins": ["gone"]}),
+            ("missing-authz-plugin", "locate plugin", {"authorization-plugins": ["gone"]}),
             (
                 "bad-address-pool",
                 "dockerd",

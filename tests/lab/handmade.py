@@ -49,7 +49,8 @@ def command_for(
     facts = facts_of(host)
     there = host.run(f"test -e {DAEMON_JSON}", check=False).returncode == 0
     plan = plan_of(host.read(DAEMON_JSON) if there else None, settings, stay=stay)
-    wanted = resolve([Layer("test", policy)], [control.id for control in controls()])
+    layer = Layer("test", {f"oakum_{key}": value for key, value in policy.items()})
+    wanted = resolve([layer], [control.id for control in controls()])
     ident = f"20260131T120000Z-{secrets.token_hex(4)}"
     text = transaction_command(plan, facts, wanted, About(ident, "somebody@test"))
     assert text is not None

@@ -23,6 +23,7 @@ OLD = BUSY_DAEMON_JSON.encode()
 EDIT = f"sed -i s/rack=12/rack=13/ {DAEMON_JSON}"
 VERDICTS = ("confirmed", "rolled-back", "refused", "broken")
 
+# The engine of the lab writes /etc/hosts anew when a host boots.
 # What a host has that an unfinished or untidy transaction would add to or take from; each line is
 # compared with what the same host said before its first transaction. Sent on standard input: in a
 # command line it would find itself.
@@ -32,7 +33,8 @@ say() { echo "== $1"; }
 say files
 find /etc -xdev ! -path /etc/docker/daemon.json -printf '%p %y %m %U:%G %l\n' | sort
 say contents
-find /etc -xdev -type f ! -path /etc/docker/daemon.json -exec sha256sum {} + | sort
+find /etc -xdev -type f ! -path /etc/docker/daemon.json ! -path /etc/hosts -exec sha256sum {} + |
+    sort
 say strays
 find / /run /tmp /dev/shm /var/lib/docker -xdev -path /var/lib/oakum -prune -o \
     -name '*oakum*' -print | sort
