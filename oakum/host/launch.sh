@@ -42,7 +42,7 @@ give_up() {
 # a second process that watches it.
 start() {
     script=$dir/transaction.sh
-    printf '' >"$dir/journal" && [ "$(tail -n 1 "$dir/manifest")" = "# end" ] &&
+    printf '' >"$dir/start" && printf '' >"$dir/journal" && [ "$(tail -n 1 "$dir/manifest")" = "# end" ] &&
         [ "$(tail -n 1 "$script")" = "# end" ] || give_up
     if [ -d /run/systemd/system ]; then
         timeout 60 systemd-run --quiet --collect --no-block --unit="oakum-$id" \
@@ -70,7 +70,7 @@ nap() { sleep 0.1 2>/dev/null || sleep 1; }
 # follow ID: tells what a transaction does, from its beginning, until there is a verdict. `leaving`
 # says that its own end is to leave nothing here.
 follow() {
-    id=$1 dir=$STATE/txn/$1 told=0 idle=0 reason=
+    id=$1 dir=$STATE/txn/$1 told=0 idle=0 tries=0
     leaving=${2-}
     while :; do
         if [ ! -d "$dir" ]; then
@@ -90,12 +90,19 @@ follow() {
         done <<LINES
 $lines
 LINES
+        for mark in "$dir"/verdict.*; do
+            [ ! -e "$mark" ] || {
+                printf 'failed: the disk of /var/lib/oakum is full\n' >&2
+                conclude "${mark##*.}"
+            }
+        done
         nap
         # Nobody has the lock and nobody says anything: whoever should have undone it is gone, too.
         if (flock -n 8) 8<"$STATE/lock"; then idle=$((idle + 1)); else idle=0; fi 2>/dev/null
         if [ "$idle" -ge 100 ]; then
-            idle=0
-            [ ! -e "$dir/transaction.sh" ] || sh "$dir/transaction.sh" recover "$id"
+            idle=0 tries=$((tries + 1))
+            [ "$tries" -lt 3 ] && [ -e "$dir/transaction.sh" ] || conclude unknown
+            sh "$dir/transaction.sh" recover "$id"
         fi
     done
 }

@@ -827,12 +827,17 @@ conclude() {
     point disarmed
     prune
     point pruned
-    rm -f "$dir/manifest" "$dir"/*.json "$dir/swapping"
-    journal "verdict $1"
-    rm -f "$dir/transaction.sh"
+    # What the ledger could not be told is kept for the next run, which tells it.
+    ended=$(verdict)
+    [ -z "$ended" ] || rm -f "$dir/manifest" "$dir"/*.json "$dir/swapping"
+    tell_verdict "$1"
+    [ -z "$ended" ] || rm -f "$dir/transaction.sh"
     [ "$1 $leaving" != "confirmed yes" ] || rm -rf "$STATE"
     exit 0
 }
+
+# tell_verdict WORD: to who follows; on a full disk by a name, which needs no room.
+tell_verdict() { journal "verdict $1" || mv -f "$dir/start" "$dir/verdict.$1"; }
 
 forget_leavings() {
     [ ! -e "$dir/probe" ] || forget_probe
@@ -860,7 +865,7 @@ prune() {
 turn_away() {
     journal "refused $(printable "$*")"
     rm -f "$dir/transaction.sh" "$dir/manifest"
-    journal "verdict refused"
+    tell_verdict refused
     exit 0
 }
 
