@@ -75,7 +75,7 @@ class Case:
     @property
     def unfinished(self) -> bool:
         """Whether nobody is there to undo it before oakum comes again: a boot hook that was not
-        armed yet cannot run. Nothing was swapped by then."""
+        armed yet cannot run. Nothing was staged by then."""
         unarmed = FORWARD[: FORWARD.index("armed-boot")]
         return self.fault == "power" and self.point in unarmed
 
