@@ -75,7 +75,7 @@ class Case:
     @property
     def unfinished(self) -> bool:
         """Whether nobody is there to undo it before oakum comes again: a boot hook that was not
-        armed yet cannot run. Nothing was swapped by then."""
+        armed yet cannot run. Nothing was staged by then."""
         unarmed = FORWARD[: FORWARD.index("armed-boot")]
         return self.fault == "power" and self.point in unarmed
 
@@ -455,6 +455,11 @@ def run(
         except queue.Empty:
             return None
 
+    def give_up() -> None:
+        """Each host ends with the case that it has."""
+        while next_round():
+            pass
+
     def work(number: int) -> None:
         subject: Subject | None = None
         hosts = 0
@@ -475,6 +480,9 @@ def run(
                         # What this host is like now nobody knows; go on with another.
                         subject.close()
                         subject = None
+        except BaseException:
+            give_up()  # it is the harness that failed: the others need not go on
+            raise
         finally:
             if subject:
                 subject.close()
@@ -486,9 +494,7 @@ def run(
             for done in [pool.submit(work, number) for number in range(hosts)]:
                 done.result()
         finally:
-            # Somebody may have lost patience: each host ends with the case that it has.
-            while next_round():
-                pass
+            give_up()  # somebody may have lost patience
     return results
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from .desk import ROOT, Ran
 
@@ -35,18 +35,24 @@ class Running:
         """As the kernel's out-of-memory killer does it: no goodbye to anybody."""
         os.kill(self.pid, signal.SIGKILL)
 
-    def ended(self) -> bool:
+    def ended(self, within: float = 0) -> bool:
         """Whether it is over; `wait` then returns at once."""
-        assert self.server.stdout
-        return bool(select.select([self.server.stdout], [], [], 0)[0])
+        return bool(select.select([self._stdout], [], [], within)[0])
 
-    def wait(self) -> Ran:
+    def wait(self, limit: float = 240) -> Ran:
         """What it printed, and how it ended; minus the signal's number when it was killed."""
+        lost = not self.ended(limit)
+        if lost:
+            self.kill()
+        code = int(self._stdout.readline())
+        out, err = ((self.output / name).read_text("utf-8") for name in ("out", "err"))
+        assert not lost, f"oakum had not come back after {limit:.0f} s; it said: {err[-500:]}"
+        return Ran(code, out, err)
+
+    @property
+    def _stdout(self) -> IO[bytes]:
         assert self.server.stdout
-        code = int(self.server.stdout.readline())
-        return Ran(
-            code, (self.output / "out").read_text("utf-8"), (self.output / "err").read_text("utf-8")
-        )
+        return self.server.stdout
 
 
 class Warm:
