@@ -98,7 +98,11 @@ LINES
         done
         nap
         # Nobody has the lock and nobody says anything: whoever should have undone it is gone, too.
-        if (flock -n 8) 8<"$STATE/lock"; then idle=$((idle + 1)); else idle=0; fi 2>/dev/null
+        if [ ! -e "$STATE/lock" ] || (flock -n 8) 8<"$STATE/lock"; then
+            idle=$((idle + 1))
+        else
+            idle=0
+        fi 2>/dev/null
         if [ "$idle" -ge 100 ]; then
             idle=0 tries=$((tries + 1))
             [ "$tries" -lt 3 ] && [ -e "$dir/transaction.sh" ] || conclude unknown

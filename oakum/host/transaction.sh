@@ -827,11 +827,12 @@ conclude() {
     point disarmed
     prune
     point pruned
-    # What the ledger could not be told is kept for the next run, which tells it.
-    ended=$(verdict)
-    [ -z "$ended" ] || rm -f "$dir/manifest" "$dir"/*.json "$dir/swapping"
+    # What the ledger could not be told, or could not be removed, is left to the next run.
+    rest=no
+    [ -n "$(verdict)" ] && [ ! -e "$BOOT_UNIT" ] && each_file is_gone || rest=yes
+    [ "$rest" = yes ] || rm -f "$dir/manifest" "$dir"/*.json "$dir/swapping"
     tell_verdict "$1"
-    [ -z "$ended" ] || rm -f "$dir/transaction.sh"
+    [ "$rest" = yes ] || rm -f "$dir/transaction.sh"
     [ "$1 $leaving" != "confirmed yes" ] || rm -rf "$STATE"
     exit 0
 }
@@ -844,6 +845,7 @@ forget_leavings() {
     rm -f "$RUN/oakum-$id.json"
     each_file remove_staged
 }
+is_gone() { [ ! -e "$staged" ] && [ ! -e "$staged-undo" ]; }
 remove_staged() { rm -f "$staged" "$staged-undo"; }
 
 prune() {
