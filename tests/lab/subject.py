@@ -23,7 +23,7 @@ OLD = BUSY_DAEMON_JSON.encode()
 EDIT = f"sed -i s/rack=12/rack=13/ {DAEMON_JSON}"
 VERDICTS = ("confirmed", "rolled-back", "refused", "broken")
 
-# The engine of the lab writes /etc/hosts anew when a host boots.
+# The lab's engine writes /etc/hosts anew when a host boots; small disks are put over two folders.
 # What a host has that an unfinished or untidy transaction would add to or take from; each line is
 # compared with what the same host said before its first transaction. Sent on standard input: in a
 # command line it would find itself.
@@ -31,10 +31,10 @@ PICTURE = r"""
 export LC_ALL=C
 say() { echo "== $1"; }
 say files
-find /etc -xdev ! -path /etc/docker/daemon.json -printf '%p %y %m %U:%G %l\n' | sort
+find /etc /etc/docker -xdev ! -path /etc/docker/daemon.json -printf '%p %y %m %U:%G %l\n' | sort -u
 say contents
-find /etc -xdev -type f ! -path /etc/docker/daemon.json ! -path /etc/hosts -exec sha256sum {} + |
-    sort
+find /etc /etc/docker -xdev -type f ! -path /etc/docker/daemon.json ! -path /etc/hosts \
+    -exec sha256sum {} + | sort -u
 say strays
 find / /run /tmp /dev/shm /var/lib/docker -xdev -path /var/lib/oakum -prune -o \
     -name '*oakum*' -print | sort
@@ -56,7 +56,8 @@ docker volume ls --quiet | sort
 say mounts
 cut -d ' ' -f 2 /proc/mounts |
     grep -v -e '^/var/lib/docker/overlay2/' -e '^/var/lib/docker/containers/' \
-        -e '^/run/docker/netns/' -e '^/run/credentials/' -e '^/var/lib/oakum$' | sort
+        -e '^/run/docker/netns/' -e '^/run/credentials/' -e '^/var/lib/oakum$' -e '^/etc/docker$' |
+    sort
 say links
 ls /sys/class/net | grep -v '^veth'
 say processes
@@ -100,19 +101,22 @@ grep -rl rack=13 /var/lib/oakum/txn
 # former file is in force, and it goes off by a reload.
 RESET = r"""
 set -e
-! mountpoint -q /var/lib/oakum || umount /var/lib/oakum
+for full in /var/lib/oakum /etc/docker; do
+    ! mountpoint -q $full || umount $full
+done
 rm -rf /var/lib/oakum /run/oakum-point
 systemctl reset-failed docker.service docker.socket
 cd /etc/docker
 cat >/run/old.json <<'X'
 OLD
 X
-if ! cmp -s /run/old.json daemon.json; then
+live_restore() { docker info --format '{{.LiveRestoreEnabled}}'; }
+if ! cmp -s /run/old.json daemon.json || [ "$(live_restore)" = true ]; then
     sed '1s/{/{"live-restore": true,/' /run/old.json >daemon.json
     systemctl restart docker.service
     sed '1s/{/{"live-restore": false,/' /run/old.json >daemon.json
     kill -HUP "$(cat /run/docker.pid)"
-    until [ "$(docker info --format '{{.LiveRestoreEnabled}}')" = false ]; do sleep 0.1; done
+    until [ "$(live_restore)" = false ]; do sleep 0.1; done
     cat /run/old.json >daemon.json
 fi
 rm /run/old.json
