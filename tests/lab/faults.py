@@ -74,10 +74,12 @@ class Case:
 
     @property
     def unfinished(self) -> bool:
-        """Whether nobody is there to undo it before oakum comes again: a boot hook that was not
-        armed yet cannot run. Nothing was staged by then."""
+        """Whether it may be that only the next run of oakum can end it: a boot hook that was not
+        armed yet cannot run, and a ledger without room takes no verdict. Nothing was staged by
+        then, or all is put back; the next apply has to end it, and is looked at in full."""
         unarmed = FORWARD[: FORWARD.index("armed-boot")]
-        return self.fault == "power" and self.point in unarmed
+        no_room = self.fault.startswith("disk-full-state")
+        return no_room or (self.fault == "power" and self.point in unarmed)
 
 
 @dataclass(frozen=True)
