@@ -28,6 +28,9 @@ SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", 
 BEFORE = b'{"icc": true}\n'
 AFTER = b'{"icc": false}\n'
 
+# A runner under nohup hands SIGHUP down ignored, and no shell could trap it then.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 Call = tuple[str, ...]
 
 DOCKER = """#!/bin/sh

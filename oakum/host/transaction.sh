@@ -936,7 +936,14 @@ healthy() {
 needs_bridge() {
     case $was_touched in
         restarted) ;;
-        reloaded) ! answers ;;
+        reloaded)
+            [ -e "$dir/bridge" ] || return
+            # What it was told may kill it a quarter of a minute later, and whoever starts it then,
+            # we or systemd, has to find live-restore on.
+            path=$(cat "$dir/bridge.path")
+            put_spare "$dir/bridge" && hang_up
+            ! await 30 live_restore_is true
+            ;;
         *) return 1 ;;
     esac
 }

@@ -75,10 +75,10 @@ class Case:
     @property
     def unfinished(self) -> bool:
         """Whether it may be that only the next run of oakum can end it: a boot hook that was not
-        armed yet cannot run, and a ledger without room takes no verdict. Nothing was staged by
-        then, or all is put back; the next apply has to end it, and is looked at in full."""
+        armed yet cannot run, a ledger without room takes no verdict, a read-only /etc keeps what is
+        staged. The next apply has to end it, and is looked at in full."""
         unarmed = FORWARD[: FORWARD.index("armed-boot")]
-        no_room = self.fault.startswith("disk-full-state")
+        no_room = self.fault.startswith(("disk-full-state", "read-only-etc-at-staged"))
         return no_room or (self.fault == "power" and self.point in unarmed)
 
 
