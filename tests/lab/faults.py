@@ -274,9 +274,9 @@ SINGLES: dict[str, Single] = {
         f"daemon-reload-at-{point}": Single("new", point=point, blow="systemctl daemon-reload")
         for point in ("armed-boot", "swapped")
     },
-    "read-only-etc": Single("old", words="cannot be replaced", prepare=RO_ETC, mend="umount /etc"),
-    "read-only-etc-at-checked": Single("old", point="checked", blow=RO_ETC, mend="umount /etc"),
-    "read-only-etc-at-staged": Single("old", point="staged", blow=RO_ETC, mend="umount /etc"),
+    "read-only-etc": Single("old", words="cannot be replaced", prepare=RO_ETC, mend="umount -l /etc"),
+    "read-only-etc-at-checked": Single("old", point="checked", blow=RO_ETC, mend="umount -l /etc"),
+    "read-only-etc-at-staged": Single("old", point="staged", blow=RO_ETC, mend="umount -l /etc"),
     "dockerd-hangs-on-start": Single(
         "old", words="dockerd", prepare=dockerd_wrapper("exec sleep 600;"), mend=MEND_WRAPPER
     ),
