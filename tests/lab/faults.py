@@ -225,7 +225,7 @@ SINGLES: dict[str, Single] = {
             prepare=full_disk("/var/lib/oakum", pages),
             mend="rm /var/lib/oakum/.filler",
         )
-        for pages in (0, 1, 2, 4, 8, 12, 16, 20, 24)
+        for pages in (0, 4, 12, 20)
     },
     **{
         f"disk-full-state-at-{point}": Single(
@@ -274,7 +274,9 @@ SINGLES: dict[str, Single] = {
         f"daemon-reload-at-{point}": Single("new", point=point, blow="systemctl daemon-reload")
         for point in ("armed-boot", "swapped")
     },
-    "read-only-etc": Single("old", words="cannot be replaced", prepare=RO_ETC, mend="umount -l /etc"),
+    "read-only-etc": Single(
+        "old", words="cannot be replaced", prepare=RO_ETC, mend="umount -l /etc"
+    ),
     "read-only-etc-at-checked": Single("old", point="checked", blow=RO_ETC, mend="umount -l /etc"),
     "read-only-etc-at-staged": Single("old", point="staged", blow=RO_ETC, mend="umount -l /etc"),
     "dockerd-hangs-on-start": Single(
