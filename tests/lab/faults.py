@@ -75,7 +75,8 @@ class Case:
     @property
     def unfinished(self) -> bool:
         """Whether it may be that only the next run of oakum can end it: a boot hook that was not
-        armed yet cannot run, a ledger without room takes no verdict. The next apply has to end it, and is looked at in full."""
+        armed yet cannot run, a ledger without room takes no verdict. The next apply
+        has to end it, and is looked at in full."""
         unarmed = FORWARD[: FORWARD.index("armed-boot")]
         no_room = self.fault.startswith("disk-full-state")
         return no_room or (self.fault == "power" and self.point in unarmed)
