@@ -293,12 +293,11 @@ def _changed(target: Target, agreed: HostReport | None) -> HostReport:
     try:
         change(plan, facts, target.policy, transaction_id)
     except NestedOperationError:
-        if _verdict(target.host) is None and not _caught_up(target, transaction_id):
+        if _verdict(target.host) is None and _lost(target.host):
+            _catch_up(target, transaction_id)
+        if _verdict(target.host) != "confirmed":
             return _failed(target, row)
-    row = replace(row, steps=tuple(_steps(target.host)))
-    if _verdict(target.host) not in (None, "confirmed"):
-        return _failed(target, row)
-    return _verified(target, row, plan)
+    return _verified(target, replace(row, steps=tuple(_steps(target.host))), plan)
 
 
 def _same(plan: Plan, agreed: Plan | None) -> bool:
@@ -306,15 +305,20 @@ def _same(plan: Plan, agreed: Plan | None) -> bool:
     return agreed is not None and replace(plan, notes=()) == replace(agreed, notes=())
 
 
-def _caught_up(target: Target, transaction_id: str) -> bool:
-    """Whether a transaction whose connection was lost could be followed to its end."""
+def _lost(host: Host) -> bool:
+    """Whether the connection died under an operation, or what ran there ended without a word."""
+    client = getattr(host.connector, "client", None)
+    transport = client.get_transport() if client else None
+    died = client is not None and not (transport and transport.is_active())
+    return died or not _complaints(host)
+
+
+def _catch_up(target: Target, transaction_id: str) -> None:
+    """Follow a transaction whose connection was lost, if the host can be reached again."""
     _leave(target.host)
-    try:
+    with suppress(ConnectError):
         target.host.connect(show_errors=False, raise_exceptions=True)
-    except ConnectError:
-        return False
-    _follow(target.host, transaction_id)
-    return _verdict(target.host) is not None
+        _follow(target.host, transaction_id)
 
 
 def _follow(host: Host, transaction_id: str) -> None:
@@ -323,17 +327,20 @@ def _follow(host: Host, transaction_id: str) -> None:
         operations.follow(name="Follow the transaction", transaction_id=transaction_id)
 
 
+_UNTOLD: Final = (
+    "the connection was lost while it changed; "
+    "the host finishes or undoes it alone, and the next run tells"
+)
+
+
 def _failed(target: Target, row: HostReport) -> HostReport:
     """The row of a host whose operation failed, with the host's own words and its state now."""
-    verdict, lines = _verdict(target.host), _said(target.host)
-    reasons = [line for line in lines if line.startswith(("refused: ", "failed: "))]
-    last = lines[-1:] if verdict or not row.steps else []
-    reason = (reasons or last or ["the connection was lost while it changed"])[0]
-    outcome = Outcome.ROLLED_BACK if verdict == "rolled-back" else Outcome.FAILED
+    verdict, words = _verdict(target.host), _complaints(target.host)
+    reasons = [line for line in words if line.startswith(("refused: ", "failed: "))]
+    reason = (reasons or words[-1:] or [_UNTOLD])[0]
     if verdict == "broken":
         reason = f"{reason}; dockerd is not well"
-    elif verdict in (None, "unknown"):
-        reason = f"{reason}; the host finishes or undoes it alone, and the next run tells"
+    outcome = Outcome.ROLLED_BACK if verdict == "rolled-back" else Outcome.FAILED
     return replace(row, outcome=outcome, error=reason[:500], steps=tuple(_steps(target.host)))
 
 
@@ -342,6 +349,11 @@ def _said(host: Host) -> list[str]:
     outputs = [done.operation_meta._combined_output for done in host.state.ops[host].values()]
     said = [output.output_lines for output in outputs if output and output.output_lines]
     return said[-1] if said else []
+
+
+def _complaints(host: Host) -> list[str]:
+    """What it said besides steps and verdict: reasons, or a package manager's complaints."""
+    return [line for line in _said(host) if not line.startswith(("step ", "verdict "))]
 
 
 def _verdict(host: Host) -> str | None:

@@ -179,6 +179,19 @@ def test_what_goes_wrong_stays_in_its_row(
     assert found["good"].outcome is Outcome.APPLIED
 
 
+def test_only_a_transaction_without_a_word_is_followed(fleet: PlayedFleet) -> None:
+    """What failed with a reason of its own, such as a package, left nothing to follow."""
+    played = fleet(
+        silent={"probe": DRIFT, "transaction": {"success": False}},
+        package={"probe": DRIFT, "transaction": failing("E: no such package")},
+    )
+    found = rows(played.change(ignore))
+    assert commands(played, "silent") == ["probe", "transaction", "transaction"]
+    assert commands(played, "package") == ["probe", "transaction"]
+    assert "the connection was lost" in (found["silent"].error or "")
+    assert found["package"].error == "E: no such package"
+
+
 def test_surprise_on_one_host_does_not_end_the_run(
     fleet: PlayedFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
