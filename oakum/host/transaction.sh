@@ -463,8 +463,7 @@ within() {
 client() { within 10 "$@"; }
 running() { client ps -q --no-trunc 2>/dev/null; }
 answers() { client version --format '{{.Server.Version}}' >/dev/null 2>&1; }
-live_restore() { client info --format '{{.LiveRestoreEnabled}}' 2>/dev/null; }
-live_restore_is() { [ "$(live_restore)" = "$1" ]; }
+live_restore_is() { [ "$(client info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = "$1" ]; }
 
 await() { # await SECONDS COMMAND…
     end=$(($(centiseconds) + ${1}00))
@@ -521,7 +520,6 @@ hang_up() {
 # --- Before and after ---
 
 count_containers() {
-    : "${was_running=}"
     [ "$action" != none ] || return 0
     was_running=$(running) || refuse "cannot list the running containers"
     printf '%s\n' "$was_running" >"$dir/running" || refuse "cannot write $dir"
@@ -898,7 +896,7 @@ undo() {
     point undo
     was_touched=$(cat "$dir/touched" 2>/dev/null)
     [ $# = 1 ] || was_touched=
-    if needs_bridge && cross_bridge; then
+    if cross_bridge; then
         was_touched=reloaded
         touched reloaded
     fi
@@ -933,27 +931,19 @@ healthy() {
     }
 }
 
-needs_bridge() {
-    case $was_touched in
-        restarted) ;;
-        reloaded)
-            [ -e "$dir/bridge" ] || return
-            # What it was told may kill it a quarter of a minute later, and whoever starts it then,
-            # we or systemd, has to find live-restore on.
-            path=$(cat "$dir/bridge.path")
-            put_spare "$dir/bridge" && hang_up
-            ! await 30 live_restore_is true
-            ;;
-        *) return 1 ;;
-    esac
-}
-
+# cross_bridge: dockerd runs with live-restore on; one that was only told to reload need not be
+# restarted for that.
 cross_bridge() {
-    [ -e "$dir/bridge" ] || return
+    [ -n "$was_touched" ] && [ -e "$dir/bridge" ] || return
     path=$(cat "$dir/bridge.path")
     put_spare "$dir/bridge" || return
-    # Live-restore has to be on in the dockerd that ends, too.
-    if answers && ! live_restore_is true; then
+    if [ "$was_touched" = reloaded ]; then
+        # What it was told may kill it a quarter of a minute later, and whoever starts it then, we
+        # or systemd, has to find live-restore on.
+        hang_up
+        ! await 30 live_restore_is true || return 0
+    elif answers && ! live_restore_is true; then
+        # Live-restore has to be on in the dockerd that ends, too.
         hang_up && await 10 live_restore_is true
     fi
     restart_dockerd $((answer + 100)) && await "$answer" answers
