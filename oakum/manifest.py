@@ -52,7 +52,7 @@ def calls(plan: Plan, facts: HostFacts, policy: Policy, about: About) -> list[Ca
     """The manifest of a plan; empty when it changes neither file nor service."""
     files = [change for change in plan.changes if change.kind is Kind.FILE]
     action = service_action(plan, facts)
-    if not (files or action[1] != "none" or _goes_back(plan)):
+    if plan.idle or not (files or action[1] != "none" or _goes_back(plan)):
         return []
     limits = policy.time_limits
     return [

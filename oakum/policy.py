@@ -137,10 +137,9 @@ class Policy(_Strict):
     )
 
     time_limits: TimeLimits = Field(
-        default=TimeLimits(), description="seconds that a change may take: answer, shadow, watch"
+        description="seconds that a change may take: answer, shadow, watch"
     )
     preflight: Annotated[Preflight, Field(strict=False), _Word] = Field(
-        default=Preflight.AVAILABLE,
         description="whether a host that cannot try the change beforehand is changed",
     )
 
