@@ -9,9 +9,8 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from oakum import __version__, options
+from oakum import __version__, options, screen
 from oakum.exit_codes import ExitCode
 from oakum.exit_codes import of as exit_code_of
-from oakum.model import HostReport, Outcome, Report, Severity
+from oakum.model import Outcome, Report, Severity
 
 if TYPE_CHECKING:
     from oakum.deploy import Road
@@ -172,12 +171,12 @@ def history(inventory: str, **given: Any) -> NoReturn:
     """
     _writable(given["output"])
     started, clock = _now(), time.monotonic()
-    progress = partial(_progress, quiet=bool(given["quiet"]))
+    progress = partial(screen.progress, quiet=bool(given["quiet"]))
     with _fleet(inventory, given) as fleet, progress("reading", len(fleet.targets)) as on:
         rows = fleet.remember(on.seen)
     report = Report("history", fleet.profiles, started, _now(), tuple(rows))
     code = exit_code_of(report, None)
-    _write(report, given, code, None, time.monotonic() - clock)
+    screen.write(report, given, code, None, time.monotonic() - clock)
     sys.exit(code)
 
 
@@ -204,7 +203,7 @@ def _run(
         )
     _writable(given["output"])
     started, clock = _now(), time.monotonic()
-    progress = partial(_progress, quiet=bool(given["quiet"]))
+    progress = partial(screen.progress, quiet=bool(given["quiet"]))
     doing, question = _CHANGING.get(command, ("probing", ""))
     with _fleet(inventory, given, road) as fleet:
         total = len(fleet.targets)
@@ -221,14 +220,15 @@ def _run(
             rows = shown
             if any(row.plan and not row.plan.idle for row in shown):
                 preview = Report("plan", fleet.profiles, started, _now(), tuple(shown))
-                click.echo(_text(preview, given, ExitCode.OK, None, None, stderr=True), err=True)
+                page = screen.page(preview, given, ExitCode.OK, None, None, stderr=True)
+                click.echo(page, err=True)
                 if not click.confirm(question, err=True):
                     raise click.exceptions.Exit(ExitCode.INTERRUPTED)
             with progress(doing, total) as on:
                 rows = fleet.change(on.seen, planned=planned, told=on.told)
     report = Report(command, fleet.profiles, started, _now(), tuple(rows))
     code = exit_code_of(report, _severity(given["fail_on"]))
-    _write(report, given, code, _next(report, inventory, given), time.monotonic() - clock)
+    screen.write(report, given, code, _next(report, inventory, given), time.monotonic() - clock)
     sys.exit(code)
 
 
@@ -239,7 +239,8 @@ def _fleet(
     """The fleet that is meant; what is wrong with the arguments ends here, before any host."""
     from oakum.deploy import HARDEN
     from oakum.policy import PolicyError
-    from oakum.rollout import EmptySelection, Fleet, SelectionError
+    from oakum.rollout import Fleet
+    from oakum.selection import EmptySelection, SelectionError
 
     try:
         below, above = options.layers_of(given)
@@ -254,12 +255,12 @@ def _fleet(
     except PolicyError as error:
         _usage("\n".join(error.problems))
     except EmptySelection as error:
-        _complain(str(error))
+        screen.complain(str(error))
         sys.exit(ExitCode.UNKNOWN)
     except SelectionError as error:
         _usage(str(error))
     except KeyboardInterrupt:
-        _complain("interrupted; hosts that were being changed finish alone")
+        screen.complain("interrupted; hosts that were being changed finish alone")
         sys.exit(ExitCode.INTERRUPTED)
 
 
@@ -288,106 +289,8 @@ def _next(report: Report, inventory: str, given: Mapping[str, Any]) -> str | Non
     return f"oakum {'plan' if report.command == 'audit' else 'apply'} {rest}"
 
 
-def _write(
-    report: Report, given: Mapping[str, Any], code: int, following: str | None, elapsed: float
-) -> None:
-    """The only place that writes a report."""
-    output: Path | None = given["output"]
-    if report.command == "history":
-        text = _history(report, given, code)
-    elif given["form"] == "json":
-        from oakum.report import json as json_report
-
-        text = json_report.render(report)
-    else:
-        text = _text(report, given, code, following, elapsed, to_file=output is not None)
-    try:
-        if output is not None:
-            output.write_text(text, "utf-8")
-            return
-    except OSError as error:
-        # The folder was there when the run began; what was learned is not thrown away.
-        _complain(f"{output}: {error.strerror}; the report follows on stdout")
-    click.echo(text, nl=False)
-
-
-def _history(report: Report, given: Mapping[str, Any], code: int) -> str:
-    from oakum.report import history
-
-    if given["form"] == "json":
-        return history.json(report)
-    return history.text(report, verbosity=_verbosity(given), exit_code=code)
-
-
-def _verbosity(given: Mapping[str, Any]) -> int:
-    return -1 if given["quiet"] else int(given["verbose"])
-
-
-def _text(
-    report: Report,
-    given: Mapping[str, Any],
-    code: int,
-    following: str | None,
-    elapsed: float | None,
-    *,
-    to_file: bool = False,
-    stderr: bool = False,
-) -> str:
-    from rich.console import Console
-
-    from oakum.report import text
-
-    console = Console(stderr=stderr)
-    return text.render(
-        report,
-        width=100 if to_file else console.width,
-        colour=console.is_terminal and not to_file and "NO_COLOR" not in os.environ,
-        verbosity=_verbosity(given),
-        exit_code=code,
-        next_command=following,
-        elapsed=elapsed,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Progress:
-    """Who is told how a run goes: of each host that is done, and of each step on the way."""
-
-    seen: Callable[[HostReport], None]
-    told: Callable[[str, str], None] | None
-
-
-@contextmanager
-def _progress(verb: str, total: int, *, quiet: bool) -> Iterator[_Progress]:
-    """A bar over hosts on stderr, where that is a terminal; steps as lines, unless ``quiet``."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn as Elapsed
-
-    from oakum.report import printable
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(verb, total=total)
-
-        def told(host: str, step: str) -> None:
-            console.print(printable(f"{host}: {step}"), markup=False, highlight=False)
-
-        yield _Progress(lambda row: bar.advance(task), None if quiet else told)
-
-
-def _complain(text: str) -> None:
-    from oakum.report import printable
-
-    for line in text.splitlines():
-        click.echo(f"oakum: {printable(line)}", err=True)
-
-
 def _usage(text: str) -> NoReturn:
-    _complain(text)
+    screen.complain(text)
     sys.exit(ExitCode.USAGE)
 
 

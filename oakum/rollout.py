@@ -4,14 +4,12 @@ Each host is one greenlet that connects, probes, plans, changes, verifies and di
 no barrier between hosts, and whatever goes wrong on one stays in its row.
 """
 
-import fnmatch
 import logging
 import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final, TextIO
 
 import gevent
@@ -20,20 +18,19 @@ from gevent.pool import Pool
 from pyinfra.api.config import Config
 from pyinfra.api.exceptions import ConnectError, NestedOperationError, PyinfraError
 from pyinfra.api.host import Host
-from pyinfra.api.inventory import Inventory
 from pyinfra.api.output import set_echo
 from pyinfra.api.state import State, StateStage
 from pyinfra.connectors import util as connector_util
 from pyinfra.context import ctx_host, ctx_state
-from pyinfra_cli.inventory import make_inventory
 
 from oakum import operations
 from oakum.deploy import HARDEN, Road, change, new_transaction_id, policy_for
 from oakum.facts import HostFacts
 from oakum.history import ledger
 from oakum.model import HostReport, Outcome, Plan, Step
-from oakum.policy import Layer, Policy, PolicyError, nearest
+from oakum.policy import Layer, Policy, PolicyError
 from oakum.probe import NoAnswer
+from oakum.selection import load_inventory, select
 
 for talker in ("pyinfra", "paramiko"):
     # What they log belongs in rows; without a handler it would go to stderr.
@@ -41,23 +38,6 @@ for talker in ("pyinfra", "paramiko"):
 
 PARALLEL: Final = 40
 """Hosts that are worked on at once."""
-
-
-PATIENCE: Final = {
-    "ssh_connect_retries": 2,
-    "ssh_connect_retry_min_delay": 0.5,
-    "ssh_connect_retry_max_delay": 2.0,
-}
-"""How often a connection is tried again, where the inventory says nothing: a busy sshd drops some.
-Only connecting is tried again, never a command. pyinfra's own default is not to."""
-
-
-class SelectionError(Exception):
-    """The inventory or the selection is wrong; nothing was contacted."""
-
-
-class EmptySelection(SelectionError):
-    """The inventory is there, but no host of it is meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,56 +153,6 @@ class Fleet:
             ]
             pool.join(raise_error=True)
         return [row for row in (done.value for done in walks) if row is not None]
-
-
-# Inventory ---------------------------------------------------------------------------------------
-
-
-def load_inventory(name: str, override: Mapping[str, Any]) -> Inventory:
-    """The inventory that pyinfra makes of ``name``.
-
-    Raises:
-        SelectionError: nothing of that name, or the file is wrong.
-    """
-    looks_like_a_file = name.endswith(".py") or ("/" in name and not name.startswith("@"))
-    if looks_like_a_file and not Path(name).is_file():
-        raise SelectionError(f"{name}: no such inventory file")
-    try:
-        with ctx_state.use(State()):
-            inventory: Inventory = make_inventory(
-                name, override_data=dict(override), cwd=str(Path.cwd())
-            )
-    except (Exception, SystemExit) as error:  # an inventory file may raise whatever it likes
-        cause = getattr(error, "exception", error)  # pyinfra wraps what a file raises
-        raise SelectionError(f"{name}: {type(cause).__name__}: {cause}") from error
-    finally:
-        ctx_state.reset()
-    for key, value in PATIENCE.items():
-        inventory.data.setdefault(key, value)
-    if not len(inventory):
-        raise EmptySelection(
-            f"{name}: no hosts; an inventory is a .py file, host1,host2, or a connector like @local"
-        )
-    return inventory
-
-
-def select(inventory: Inventory, limit: Sequence[str]) -> list[Host]:
-    """The hosts that ``limit`` names by group, name or pattern, in inventory order; all without.
-
-    Raises:
-        EmptySelection: a word of ``limit`` means no host.
-    """
-    if not limit:
-        return list(inventory)
-    chosen: set[str] = set()
-    for word in (part for item in limit for part in item.split(",")):
-        members = {host.name for host in inventory.groups.get(word, ())}
-        found = members or {h.name for h in inventory if fnmatch.fnmatch(h.name, word)}
-        if not found:
-            known = [*inventory.groups, *(host.name for host in inventory)]
-            raise EmptySelection(f"--limit {word}: means no host{nearest(word, known[:50])}")
-        chosen |= found
-    return [host for host in inventory if host.name in chosen]
 
 
 def _targets(hosts: Sequence[Host], below: Sequence[Layer], above: Sequence[Layer]) -> list[Target]:

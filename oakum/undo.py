@@ -1,29 +1,25 @@
 """What a host remembers and what stands there now in, the plan of a rollback out: pure functions.
 
-A file that is still byte for byte what oakum wrote gets its former bytes back. In a daemon.json
-that somebody edited since, each key is judged by itself, and what is not oakum's keeps its bytes.
-What cannot be told apart is a conflict: it is shown, and the whole host is left alone.
+The way back of each file is ``threeway``'s. A conflict is shown, and the whole host is left alone.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from oakum.controls import controls
 from oakum.controls.base import (
     ABSENT,
-    DaemonKey,
     HostPackage,
     at_next_start,
     daemon_file_guards,
 )
 from oakum.controls.userns_remap import would_hide_data
 from oakum.engine.catalogue import reloadable
-from oakum.engine.document import Document, Malformed, loads, merge, same
+from oakum.engine.document import Document, Malformed, loads
 from oakum.facts import CannotTell, FileState, HostFacts, Read
 from oakum.ledger import History
-from oakum.model import Change, Disruption, Entry, FileEntry, Finding, Kind, Plan, Severity, Status
+from oakum.model import Change, Disruption, Entry, Finding, Kind, Plan, Status
 from oakum.planner import (
     SERVICE,
     containers_stay,
@@ -32,6 +28,7 @@ from oakum.planner import (
     restart_hits,
 )
 from oakum.policy import Policy
+from oakum.threeway import Way, equal, finding, way_back
 
 
 class NotInForce(ValueError):
@@ -44,19 +41,6 @@ class Selection:
 
     to: str | None = None
     everything: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """The way back on one host: files as they are and as they will be, by path."""
-
-    before: Mapping[str, FileState]
-    after: Mapping[str, FileState]
-    conflicts: tuple[Finding, ...]
-
-    @property
-    def changed(self) -> list[str]:
-        return [path for path, state in self.after.items() if state != self.before[path]]
 
 
 def chosen(history: History, selection: Selection) -> tuple[Entry, ...]:
@@ -89,7 +73,7 @@ def build(facts: HostFacts, history: History, policy: Policy, selection: Selecti
         leave = selection.everything and bool(history.entries or facts.oakum_state.value)
         if not entries:
             return Plan((), leave=leave, notes=_LEAVES if leave else ())
-        way = _way_back(facts, history, entries)
+        way = way_back(facts, history, entries)
         if way.conflicts:
             return Plan(way.conflicts, notes=tuple(_named(entries, "would take back")))
         plan = _planned(facts, way, entries)
@@ -132,95 +116,10 @@ def _as_planned(state: FileState, change: Change) -> bool:
     return (state.content, state.mode, state.owner, state.group) == wanted
 
 
-# The way back ------------------------------------------------------------------------------------
-
-
-def _way_back(facts: HostFacts, history: History, entries: Sequence[Entry]) -> _Way:
-    """Every file of the transactions, taken back through one after the other."""
-    paths = dict.fromkeys(file.path for entry in entries for file in entry.files)
-    before = {path: history.present(path) for path in paths}
-    after, conflicts = dict(before), []
-    for entry in entries:
-        for file in entry.files:
-            daemon_json = file.path == facts.daemon_file.value.target
-            after[file.path], found = _back(after[file.path], history, entry, file, daemon_json)
-            conflicts += found
-    return _Way(before, after, tuple(conflicts))
-
-
-def _back(
-    now: FileState, history: History, entry: Entry, file: FileEntry, daemon_json: bool
-) -> tuple[FileState, list[Finding]]:
-    """One file of one transaction: what it becomes, and what stands against it."""
-    was, new = history.was(entry, file), history.new(entry, file)
-    if _alike(now, new):
-        return _restored(was, now, new), []
-    if _alike(now, was):
-        return now, []
-    if daemon_json and now.kind == "file" and None not in (now.content, new.content):
-        try:
-            return _keys_back(now, was, new, entry)
-        except Malformed:
-            pass  # somebody left it broken, so that no key can be judged by itself
-    return now, [_file_conflict(now, was, new, entry)]
-
-
-def _alike(one: FileState, other: FileState) -> bool:
-    return (one.kind, one.content) == (other.kind, other.content)
-
-
-def _restored(was: FileState, now: FileState, new: FileState) -> FileState:
-    """The former file; a mode or an owner that somebody gave it since stays."""
-    if was.content is None or new.content is None:
-        return was
-    return replace(
-        was,
-        mode=was.mode if now.mode == new.mode else now.mode,
-        owner=was.owner if now.owner == new.owner else now.owner,
-        group=was.group if now.group == new.group else now.group,
-    )
-
-
-def _keys_back(
-    now: FileState, was: FileState, new: FileState, entry: Entry
-) -> tuple[FileState, list[Finding]]:
-    """daemon.json that somebody edited: each key that the transaction set, by itself.
-
-    Raises:
-        Malformed: it cannot be read.
-    """
-    document = loads(now.content or b"", empty_ok=True)
-    wrote, former = (loads(one.content or b"", empty_ok=True).settings for one in (new, was))
-    back: dict[str, Any] = {}
-    conflicts = []
-    for key in dict.fromkeys([*wrote, *former]):
-        ours, theirs, stands = (
-            settings.get(key, ABSENT) for settings in (wrote, former, document.settings)
-        )
-        if _equal(ours, theirs) or _equal(stands, theirs):
-            continue
-        if _equal(stands, ours):
-            back[key] = theirs
-        else:
-            conflicts.append(_key_conflict(key, (ours, theirs, stands), now.path, entry))
-    if not back:
-        return now, conflicts
-    settings = {key: value for key, value in back.items() if value is not ABSENT}
-    content = merge(document, settings, [key for key in back if key not in settings])
-    if was.content is None and not loads(content).members:
-        return was, conflicts
-    kept = now if was.content is None else _restored(was, now, new)
-    return replace(kept, content=content), conflicts
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return one is other if ABSENT in (one, other) else same(one, other)
-
-
 # What it costs -----------------------------------------------------------------------------------
 
 
-def _planned(facts: HostFacts, way: _Way, entries: Sequence[Entry]) -> Plan:
+def _planned(facts: HostFacts, way: Way, entries: Sequence[Entry]) -> Plan:
     """The plan of a way back without conflicts; daemon.json last, for it restarts dockerd."""
     target = facts.daemon_file.value.target
     disruption, last = _cost(facts, way)
@@ -251,7 +150,7 @@ def _planned(facts: HostFacts, way: _Way, entries: Sequence[Entry]) -> Plan:
     )
 
 
-def _change(path: str, way: _Way, entries: Sequence[Entry]) -> Change:
+def _change(path: str, way: Way, entries: Sequence[Entry]) -> Change:
     before, after = way.before[path], way.after[path]
     touched = [entry for entry in entries if any(file.path == path for file in entry.files)]
     rights = [f"{one.mode} {one.owner}:{one.group}" for one in (before, after)]
@@ -269,7 +168,7 @@ def _change(path: str, way: _Way, entries: Sequence[Entry]) -> Change:
     )
 
 
-def _cost(facts: HostFacts, way: _Way) -> tuple[Disruption, bool]:
+def _cost(facts: HostFacts, way: Way) -> tuple[Disruption, bool]:
     """What the way back costs, and whether live-restore goes off last, by a reload.
 
     A dockerd that starts without live-restore stops the containers that outlived its predecessor.
@@ -292,7 +191,7 @@ def _cost(facts: HostFacts, way: _Way) -> tuple[Disruption, bool]:
     return (Disruption.RESTART, last) if stay else (Disruption.OUTAGE, False)
 
 
-def _afterwards(facts: HostFacts, way: _Way) -> HostFacts:
+def _afterwards(facts: HostFacts, way: Way) -> HostFacts:
     """The facts, with daemon.json as it will be."""
     file = facts.daemon_file.value
     if file.target not in way.changed:
@@ -309,7 +208,7 @@ def _changed_keys(now: Document, then: Document) -> set[str]:
     return {
         key
         for key in {*now.settings, *then.settings}
-        if not _equal(now.settings.get(key, ABSENT), then.settings.get(key, ABSENT))
+        if not equal(now.settings.get(key, ABSENT), then.settings.get(key, ABSENT))
     }
 
 
@@ -336,7 +235,7 @@ def _texts(document: Document) -> list[Any]:
 # Why not -----------------------------------------------------------------------------------------
 
 
-def _held(facts: HostFacts, policy: Policy, way: _Way, plan: Plan) -> Iterator[str]:
+def _held(facts: HostFacts, policy: Policy, way: Way, plan: Plan) -> Iterator[str]:
     """Why the host is left alone."""
     then = _afterwards(facts, way)
     target = facts.daemon_file.value.target
@@ -398,50 +297,4 @@ def _said(entries: Sequence[Entry], status: Status, reason: str) -> Iterator[Fin
     """The same for every control of the transactions."""
     names = dict.fromkeys(name for entry in entries for name in entry.controls)
     for name in names or ("oakum",):
-        yield _finding(name, status, reason)
-
-
-def _finding(name: str, status: Status, reason: str, **values: Any) -> Finding:
-    known = {control.id: control for control in controls()}.get(name)
-    severity, refs = (known.severity, known.refs) if known else (Severity.MEDIUM, {})
-    return Finding(name, status, severity, reason=reason, refs=refs, **values)
-
-
-def _key_conflict(key: str, values: tuple[Any, Any, Any], path: str, entry: Entry) -> Finding:
-    wrote, was, stands = values
-    owners = [
-        control.id
-        for control in controls()
-        if isinstance(control.setting, DaemonKey) and control.setting.key == key
-    ]
-    return _finding(
-        next((name for name in owners if name in entry.controls), _together(entry)),
-        Status.HELD,
-        f"conflict in {path}: {entry.id} set {key} to {_shown(wrote)}, it was {_shown(was)} "
-        f"before, and now it is {_shown(stands)}; settle it there by hand",
-        actual=None if stands is ABSENT else stands,
-        desired=None if was is ABSENT else was,
-    )
-
-
-def _file_conflict(now: FileState, was: FileState, new: FileState, entry: Entry) -> Finding:
-    return _finding(
-        _together(entry),
-        Status.HELD,
-        f"conflict: {now.path} is {_described(now)} now; {entry.id} had left {_described(new)}, "
-        f"and before there was {_described(was)}; settle it there by hand",
-    )
-
-
-def _together(entry: Entry) -> str:
-    return ",".join(entry.controls) or "oakum"
-
-
-def _shown(value: Any) -> str:
-    return "absent" if value is ABSENT else json.dumps(value)[:200]
-
-
-def _described(state: FileState) -> str:
-    if state.kind != "file":
-        return f"a {state.kind}"
-    return "no file" if state.content is None else f"a file of {len(state.content)} bytes"
+        yield finding(name, status, reason)

@@ -12,7 +12,8 @@ from pyinfra.api.inventory import Inventory
 from oakum import deploy, rollout
 from oakum.deploy import HARDEN, Road, rolling_back
 from oakum.model import HostReport, Outcome
-from oakum.rollout import Access, EmptySelection, Fleet, select
+from oakum.rollout import Access, Fleet
+from oakum.selection import EmptySelection, select
 from oakum.undo import Selection
 from oakum.wire import BEGIN, END
 
