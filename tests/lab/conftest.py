@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from .desk import Operator, inventory_data
 from .hosts import Lab, LabHost, can_run
 
 HERE = Path(__file__).parent
 
 FIGURES = pytest.StashKey[dict[str, str]]()
 Inventory = Callable[[Sequence[LabHost]], Path]
+Team = Callable[..., Operator]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -86,6 +88,22 @@ def bare_host(lab: Lab) -> Iterator[LabHost]:
     host.remove()
 
 
+@pytest.fixture(scope="module")
+def sysv_host(lab: Lab) -> Iterator[LabHost]:
+    """A host in production without systemd, where transactions may be stopped."""
+    host = lab.host(flavour="sysv")
+    host.busy()
+    host.write("/etc/oakum-lab-host", "")
+    yield host
+    host.remove()
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Team:
+    """``operator(host, …, oakum_key=value)``: someone with an inventory of these hosts."""
+    return lambda *hosts, **data: Operator(tmp_path, hosts, **data)
+
+
 @pytest.fixture
 def inventory(tmp_path: Path) -> Inventory:
     """Writes a pyinfra inventory of some hosts, with which host keys are really verified."""
@@ -99,15 +117,3 @@ def inventory(tmp_path: Path) -> Inventory:
         return path
 
     return write
-
-
-def inventory_data(host: LabHost, known_hosts: Path) -> dict[str, str | int]:
-    """How pyinfra reaches a host."""
-    return {
-        "ssh_hostname": "127.0.0.1",
-        "ssh_port": host.port,
-        "ssh_user": "root",
-        "ssh_key": str(host.key),
-        "ssh_known_hosts_file": str(known_hosts),
-        "ssh_strict_host_key_checking": "yes",
-    }

@@ -8,8 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .conftest import inventory_data
-from .desk import GRANTABLE
+from .desk import GRANTABLE, inventory_data
 from .hosts import Lab, can_run
 
 

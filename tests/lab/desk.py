@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .conftest import inventory_data
 from .hosts import LabHost
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +62,15 @@ class Operator:
         self.inventory = folder / "fleet.py"
         self.write()
 
+    def set(self, **data: Any) -> None:
+        """Give the hosts this data for what follows, beside what they have."""
+        self.entries = [(name, {**known, **data}) for name, known in self.entries]
+        self.write()
+
+    def crash(self, at: str | None) -> None:
+        """Let the next transactions stop at ``POINT:ACTION``; None lets them run."""
+        self.set(_env={"OAKUM_CRASH": at} if at else {})
+
     def write(self) -> None:
         """Write the inventory as ``entries`` has it now."""
         rows = "".join(f"    {entry!r},\n" for entry in self.entries)
@@ -100,3 +108,15 @@ def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Ran:
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def inventory_data(host: LabHost, known_hosts: Path) -> dict[str, str | int]:
+    """How pyinfra reaches a host."""
+    return {
+        "ssh_hostname": "127.0.0.1",
+        "ssh_port": host.port,
+        "ssh_user": "root",
+        "ssh_key": str(host.key),
+        "ssh_known_hosts_file": str(known_hosts),
+        "ssh_strict_host_key_checking": "yes",
+    }

@@ -123,7 +123,7 @@ AT_POINTS: dict[str, Callable[[Subject, Running], None] | None] = {
 def strike(subject: Subject, case: Case) -> tuple[int, str]:
     """Run an apply into the fault; its exit code, and what it said."""
     blow = AT_POINTS[case.fault]
-    subject.crash(f"{case.point}:{'pause' if blow else 'kill'}")
+    subject.me.crash(f"{case.point}:{'pause' if blow else 'kill'}")
     running = subject.start("apply", "--yes")
     try:
         if blow:
@@ -131,7 +131,7 @@ def strike(subject: Subject, case: Case) -> tuple[int, str]:
             blow(subject, running)
     finally:
         ended = running.wait()
-    subject.crash(None)
+    subject.me.crash(None)
     return ended.code, heard(ended)
 
 
@@ -322,7 +322,7 @@ SINGLES: dict[str, Single] = {
 
 def suffer(subject: Subject, single: Single) -> tuple[int, str]:
     """Run an apply under a fault of its own."""
-    subject.set(oakum_time_limits={**LIMITS, **single.limits})
+    subject.me.set(oakum_time_limits={**LIMITS, **single.limits})
     subject.sh(single.prepare, timeout=120)
     subject.pids = subject.host.running()
     if single.settings:
@@ -330,7 +330,7 @@ def suffer(subject: Subject, single: Single) -> tuple[int, str]:
             subject.host, {"live-restore": True, **single.settings}, time_limits=LIMITS
         )
         return done.code, done.err
-    subject.crash(f"{single.point}:pause" if single.point else None)
+    subject.me.crash(f"{single.point}:pause" if single.point else None)
     running = subject.start("apply", "--yes")
     try:
         if single.point:
@@ -339,8 +339,8 @@ def suffer(subject: Subject, single: Single) -> tuple[int, str]:
             subject.go_on()
     finally:
         ended = running.wait()
-    subject.crash(None)
-    subject.set(oakum_time_limits=LIMITS)
+    subject.me.crash(None)
+    subject.me.set(oakum_time_limits=LIMITS)
     return ended.code, heard(ended)
 
 

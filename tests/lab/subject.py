@@ -198,16 +198,6 @@ class Subject:
     def oakum(self, *words: str) -> Ran:
         return self.start(*words).wait()
 
-    def set(self, **data: Any) -> None:
-        """Give the host this inventory data for what follows, beside what it has."""
-        ((name, known),) = self.me.entries
-        self.me.entries = [(name, {**known, **data})]
-        self.me.write()
-
-    def crash(self, at: str | None) -> None:
-        """Let the next transactions stop at ``POINT:ACTION``; None lets them run."""
-        self.set(_env={"OAKUM_CRASH": at} if at else {})
-
     # On the host ---------------------------------------------------------------------------------
 
     def sh(self, script: str, *, timeout: float = 60, check: bool = True) -> str:
@@ -232,8 +222,8 @@ class Subject:
 
     def reset(self) -> None:
         """Everything as it was at first, with the same containers started anew if need be."""
-        self.crash(None)
-        self.set(oakum_time_limits=LIMITS)
+        self.me.crash(None)
+        self.me.set(oakum_time_limits=LIMITS)
         self.pids = pids_of(self.sh(RESET, timeout=120).splitlines())
 
     # What must be true ---------------------------------------------------------------------------

@@ -6,28 +6,16 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from .desk import ROOT, Operator
 from .guest import BUSY_DAEMON_JSON, DAEMON_JSON
 from .handmade import command_for
-from .hosts import Lab, LabHost
+from .hosts import LabHost
 
 LOOK, RECOVER, PUT_BACK = re.findall(
     r"^```sh\n(.*?)^```$", (ROOT / "docs/safety.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
 )[:3]
-
-
-@pytest.fixture
-def sysv_host(lab: Lab) -> Iterator[LabHost]:
-    host = lab.host(flavour="sysv")
-    host.busy()
-    host.write("/etc/oakum-lab-host", "")
-    yield host
-    host.remove()
 
 
 def test_a_transaction_that_nobody_ends_is_ended(sysv_host: LabHost) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -11,16 +10,12 @@ import pytest
 
 from oakum.report.schema import history_schema, report_schema
 
+from .conftest import Team
 from .desk import Operator, Ran
 from .guest import DAEMON_JSON
 from .hosts import LabHost
 
 USERADD_KEEPS = ("passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-")
-
-
-@pytest.fixture
-def me(tmp_path: Path) -> Any:
-    return lambda host, **data: Operator(tmp_path, [host], **data)
 
 
 def etc(host: LabHost) -> str:
@@ -51,8 +46,10 @@ def live_restore(host: LabHost) -> str:
     return host.docker("info", "--format={{.LiveRestoreEnabled}}").strip()
 
 
-def test_busy_host_is_as_it_was_and_no_container_notices(busy_host: LabHost, me: Any) -> None:
-    desk = me(busy_host)
+def test_busy_host_is_as_it_was_and_no_container_notices(
+    busy_host: LabHost, operator: Team
+) -> None:
+    desk = operator(busy_host)
     before, running = etc(busy_host), busy_host.running()
     done = desk.apply()
     assert done.code == 0, done.out
@@ -75,11 +72,11 @@ def test_busy_host_is_as_it_was_and_no_container_notices(busy_host: LabHost, me:
     assert (again.code, again.host()["outcome"]) == (0, "unchanged")
 
 
-def test_all_of_ours_goes_and_leaves_nothing(docker_host: LabHost, me: Any) -> None:
+def test_all_of_ours_goes_and_leaves_nothing(docker_host: LabHost, operator: Team) -> None:
     before = etc(docker_host)
-    first = me(docker_host, oakum_only=["live-restore"])
+    first = operator(docker_host, oakum_only=["live-restore"])
     assert first.apply().code == 0
-    assert me(docker_host).apply().code == 0
+    assert operator(docker_host).apply().code == 0
     assert len(past(first)) == 2
     back = rollback(first, "--all")
     assert (back.code, back.host()["outcome"]) == (0, "applied"), back.out
@@ -124,11 +121,13 @@ ELSEWHERE = "/srv/daemon.json"
         ),
     ],
 )
-def test_every_shape_comes_back(shared_host: LabHost, me: Any, setup: str, profile: str) -> None:
+def test_every_shape_comes_back(
+    shared_host: LabHost, operator: Team, setup: str, profile: str
+) -> None:
     """Whatever lay there: apply, then all of it back, and /etc is as it was to the byte."""
     shared_host.run(f"rm -f {DAEMON_JSON}; {setup}")
     shared_host.docker_restart()
-    desk = me(shared_host, oakum_profile=profile)
+    desk = operator(shared_host, oakum_profile=profile)
     before, elsewhere = etc(shared_host), shared_host.run(f"cat {ELSEWHERE}", check=False).stdout
     done = desk.apply()
     assert (done.code, done.host()["outcome"]) == (0, "applied"), done.out
@@ -141,8 +140,8 @@ def test_every_shape_comes_back(shared_host: LabHost, me: Any, setup: str, profi
     assert desk.plan().code == 1, "drift again, as before"
 
 
-def test_live_restore_alone_goes_by_a_reload(busy_host: LabHost, me: Any) -> None:
-    desk = me(busy_host, oakum_only=["live-restore"])
+def test_live_restore_alone_goes_by_a_reload(busy_host: LabHost, operator: Team) -> None:
+    desk = operator(busy_host, oakum_only=["live-restore"])
     before, running = etc(busy_host), busy_host.running()
     started = busy_host.run("cat /var/run/docker.pid").stdout
     assert desk.apply().code == 0
@@ -153,8 +152,8 @@ def test_live_restore_alone_goes_by_a_reload(busy_host: LabHost, me: Any) -> Non
     assert busy_host.run("cat /var/run/docker.pid").stdout == started
 
 
-def test_what_somebody_else_edited_stays(busy_host: LabHost, me: Any) -> None:
-    desk = me(busy_host)
+def test_what_somebody_else_edited_stays(busy_host: LabHost, operator: Team) -> None:
+    desk = operator(busy_host)
     former = json.loads(busy_host.read(DAEMON_JSON))
     assert desk.apply().code == 0
     edited = busy_host.read(DAEMON_JSON).decode().replace("{", '{\n  "mtu":   1400,', 1)
@@ -166,8 +165,8 @@ def test_what_somebody_else_edited_stays(busy_host: LabHost, me: Any) -> None:
     assert b'{\n  "mtu":   1400,' in now
 
 
-def test_a_conflict_leaves_the_host_alone(busy_host: LabHost, me: Any) -> None:
-    desk = me(busy_host)
+def test_a_conflict_leaves_the_host_alone(busy_host: LabHost, operator: Team) -> None:
+    desk = operator(busy_host)
     assert desk.apply().code == 0
     edited = busy_host.read(DAEMON_JSON).replace(
         b'"userland-proxy": false', b'"userland-proxy": true'
@@ -181,20 +180,20 @@ def test_a_conflict_leaves_the_host_alone(busy_host: LabHost, me: Any) -> None:
     assert busy_host.read(DAEMON_JSON) == edited
 
 
-def test_back_to_a_transaction(docker_host: LabHost, me: Any) -> None:
-    desk = me(docker_host, oakum_only=["live-restore"])
+def test_back_to_a_transaction(docker_host: LabHost, operator: Team) -> None:
+    desk = operator(docker_host, oakum_only=["live-restore"])
     first = desk.apply().host()["transaction"]
     left = etc(docker_host)
-    assert me(docker_host, oakum_only=["userland-proxy"]).apply().code == 0
-    assert me(docker_host).apply().code == 0
+    assert operator(docker_host, oakum_only=["userland-proxy"]).apply().code == 0
+    assert operator(docker_host).apply().code == 0
     back = rollback(desk, "--to", first)
     assert (back.code, len(back.host()["undoes"])) == (0, 2), back.out
     assert etc(docker_host) == left
     assert [entry["id"] for entry in past(desk) if entry["in_force"]] == [first]
 
 
-def test_the_other_door(docker_host: LabHost, me: Any) -> None:
-    desk = me(docker_host)
+def test_the_other_door(docker_host: LabHost, operator: Team) -> None:
+    desk = operator(docker_host)
     before = etc(docker_host)
     assert desk.apply().code == 0
     done = desk.pyinfra("oakum.deploy.rollback", "all=true", "-y")

@@ -9,24 +9,16 @@ import select
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import jsonschema
 import pytest
 
 from oakum.report.schema import report_schema
 
+from .conftest import Team
 from .desk import ROOT, Operator
 from .guest import BUSY_DAEMON_JSON, DAEMON_JSON
 from .hosts import Lab, LabHost
-
-Team = Callable[..., Operator]
-
-
-@pytest.fixture
-def operator(tmp_path: Path) -> Team:
-    """``operator(host, …, oakum_key=value)``: someone with an inventory of these hosts."""
-    return lambda *hosts, **data: Operator(tmp_path, hosts, **data)
 
 
 def statuses(row: dict[str, list[dict[str, str]]]) -> dict[str, str]:
