@@ -75,10 +75,10 @@ class Case:
     @property
     def unfinished(self) -> bool:
         """Whether it may be that only the next run of oakum can end it: a boot hook that was not
-        armed yet cannot run, a ledger without room takes no verdict. The next apply
-        has to end it, and is looked at in full."""
+        armed yet cannot run, a ledger without room takes no verdict, a read-only /etc keeps what is
+        staged. The next apply has to end it, and is looked at in full."""
         unarmed = FORWARD[: FORWARD.index("armed-boot")]
-        no_room = self.fault.startswith("disk-full-state")
+        no_room = self.fault.startswith(("disk-full-state", "read-only-etc-at-staged"))
         return no_room or (self.fault == "power" and self.point in unarmed)
 
 
@@ -278,6 +278,7 @@ SINGLES: dict[str, Single] = {
         "old", words="cannot be replaced", prepare=RO_ETC, mend="umount -l /etc"
     ),
     "read-only-etc-at-checked": Single("old", point="checked", blow=RO_ETC, mend="umount -l /etc"),
+    "read-only-etc-at-staged": Single("old", point="staged", blow=RO_ETC, mend="umount -l /etc"),
     "dockerd-hangs-on-start": Single(
         "old", words="dockerd", prepare=dockerd_wrapper("exec sleep 600;"), mend=MEND_WRAPPER
     ),
