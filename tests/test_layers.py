@@ -36,6 +36,7 @@ MAY_IMPORT = {
         "controls",
         "facts",
         "history",
+        "inventory",
         "manifest",
         "model",
         "operations",
