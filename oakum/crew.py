@@ -30,12 +30,18 @@ GAINS_FROM: Final = 200
 LIVES: Final = 3
 """How often a visit is given to another worker before it counts as failed."""
 
-Answer = tuple[str, Step] | HostReport
-"""What a worker says: a step of a host's transaction, or a host's row."""
+READY: Final = "ready"
+
+Answer = str | tuple[str, Step] | HostReport
+"""What a worker says: that it is ready; a step of a host's transaction; or a host's row."""
 
 
 class LostWorker(Exception):
     """A worker process ended before it had answered."""
+
+
+class NoWorkers(Exception):
+    """The workers that are wanted cannot be had; what they said is on stderr."""
 
 
 class Writes(Protocol):
@@ -86,6 +92,7 @@ class Worker:
         self.owed: dict[str, Future[HostReport]] = {}
         self.lock = threading.Lock()
         self.lost = False
+        self.ready: Future[None] = Future()
         self._send(roster)
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -112,10 +119,13 @@ class Worker:
         try:
             while True:
                 answer: Answer = receive(self.process.stdout)
-                if isinstance(answer, HostReport):
-                    self.owed.pop(answer.name).set_result(answer)
-                else:
-                    self.heard(*answer)
+                match answer:
+                    case HostReport():
+                        self.owed.pop(answer.name).set_result(answer)
+                    case str():
+                        self.ready.set_result(None)
+                    case (host, step):
+                        self.heard(host, step)
         except (EOFError, OSError, ValueError):
             self._mourn()
 
@@ -125,6 +135,8 @@ class Worker:
             owed, self.owed = self.owed, {}
         for future in owed.values():
             future.set_exception(LostWorker())
+        if not self.ready.done():
+            self.ready.set_exception(LostWorker())
 
     def close(self) -> None:
         """Let it end; visits that run finish first."""
@@ -161,6 +173,11 @@ class Workers(Executor):
         self.workers = [self.start() for _ in range(team.number)]
 
     def __enter__(self) -> Self:
+        """Wait for the first one. Raises NoWorkers."""
+        try:
+            self.workers[0].ready.result()
+        except LostWorker:
+            raise NoWorkers from None
         return self
 
     def __exit__(

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from oakum import events, options, screen
-from oakum.crew import GAINS_FROM, Workers, on_dask, on_this_machine
+from oakum.crew import GAINS_FROM, NoWorkers, Workers, on_dask, on_this_machine
 from oakum.deploy import HARDEN, Road, new_transaction_id
 from oakum.events import BadLog, Events, Past, Sink
 from oakum.exit_codes import ExitCode
@@ -154,8 +154,11 @@ def _crew(fleet: Fleet, given: Given, told: Events) -> Iterator[Workers | None]:
             f"--executor: the inventory's data cannot go to another process: {error}; "
             "use --executor here"
         ) from None
-    with Workers(pickle.loads(roster), team, told.heard) as crew:
-        yield crew
+    try:
+        with Workers(pickle.loads(roster), team, told.heard) as crew:
+            yield crew
+    except NoWorkers:
+        raise SelectionError("--executor: no worker started; no host was contacted") from None
 
 
 def _writable(output: Path | None) -> None:

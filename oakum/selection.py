@@ -10,7 +10,6 @@ from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
 from pyinfra.context import ctx_state
-from pyinfra_cli.inventory import make_inventory
 
 from oakum.policy import nearest
 
@@ -40,6 +39,9 @@ def load_inventory(name: str, override: Mapping[str, Any]) -> Inventory:
     Raises:
         SelectionError: nothing of that name, or the file is wrong.
     """
+    # Here, for it patches gevent as it is imported, which a Dask worker could not bear.
+    from pyinfra_cli.inventory import make_inventory
+
     looks_like_a_file = name.endswith(".py") or ("/" in name and not name.startswith("@"))
     if name.endswith(_ANSIBLE) and not name.startswith("@"):
         raise SelectionError(f"{name}: for an Ansible inventory write @ansible/{name}")

@@ -1,11 +1,12 @@
 """The other end of ``oakum.crew``: a process that is given a roster and tasks, and answers."""
 
 import os
+import sys
 import threading
 from functools import partial
 from typing import Any
 
-from oakum.crew import Workers, on_this_machine, receive, send
+from oakum.crew import READY, Workers, on_this_machine, receive, send
 from oakum.fleet import Fleet, Roster
 from oakum.model import HostReport, Step
 from oakum.visit import NotNow, Task
@@ -37,6 +38,7 @@ def work() -> None:
 
     pool = Pool(fleet.access.parallel)
     with fleet.ready(lambda host, step: send(sink, (host, step))):
+        send(sink, READY)
         try:
             while True:
                 pool.spawn(visit, receive(source))
@@ -48,8 +50,7 @@ def work() -> None:
 def bridge(address: str) -> None:
     """Hand tasks on to a Dask cluster until the input ends. gevent is not patched here.
 
-    Raises:
-        OSError: no scheduler answers there.
+    Ends with 1 where no scheduler answers there.
     """
     into, out = _pipes()
     lock = threading.Lock()
@@ -64,6 +65,7 @@ def bridge(address: str) -> None:
         client.subscribe_topic(topic, lambda event: say(event[1]))
         shared = client.scatter(roster, broadcast=True)
         executor = client.get_executor(pure=False, retries=2)
+        say(READY)
         try:
             while True:
                 future = executor.submit(visit_on_dask, shared, topic, receive(source))
@@ -75,7 +77,10 @@ def bridge(address: str) -> None:
 def _client(address: str) -> Any:
     from distributed import Client
 
-    return Client(address)  # type: ignore[no-untyped-call]
+    try:
+        return Client(address, timeout=10)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        sys.exit(f"oakum: {address}: {error}")
 
 
 def visit_on_dask(roster: Roster, topic: str, task: Task) -> HostReport:

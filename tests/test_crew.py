@@ -1,7 +1,6 @@
 """Worker processes: real ones, whose hosts pyinfra's @fake plays."""
 
 import os
-import re
 import signal
 import sys
 import time
@@ -13,7 +12,7 @@ import pytest
 from pyinfra.api.inventory import Inventory
 
 from oakum import fleet as fleets
-from oakum.crew import LIVES, Team, Workers, on_this_machine
+from oakum.crew import LIVES, NoWorkers, Team, Workers, on_this_machine
 from oakum.fleet import Fleet
 from oakum.model import HostReport, Outcome, Step
 from oakum.visit import Task, Want
@@ -28,7 +27,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
     data = {
         "fake_responses": {
             "oakum-probe 1 begin": PROBE.splitlines(),
-            re.compile("begin 2"): CONFIRMED,
+            "begin T": CONFIRMED,
         },
         "fake_delay": 0.2,
         "oakum_only": ["userland-proxy"],
@@ -85,10 +84,15 @@ def test_lost_workers_hosts_are_taken_up_by_another(fleet: Fleet) -> None:
     assert all(row.plan for row in rows)
 
 
+def test_workers_that_do_not_start_are_said(fleet: Fleet) -> None:
+    workers = Workers(fleet.packed(), Team((sys.executable, "-c", "pass"), 1), no_one)
+    with pytest.raises(NoWorkers), workers:
+        raise AssertionError("entered")
+
+
 def test_workers_that_all_die_are_a_row_not_a_hang(fleet: Fleet) -> None:
     team = Team((sys.executable, "-c", "pass"), 1)
-    with Workers(fleet.packed(), team, no_one) as crew:
-        row = crew.visit(Task(host="@fake/a"), nothing)
+    row = Workers(fleet.packed(), team, no_one).visit(Task(host="@fake/a"), nothing)
     assert (row.reached, row.error) == (
         False,
         f"{LIVES} worker processes ended before they had answered",
