@@ -16,6 +16,8 @@ from oakum.deploy import HARDEN, Road, change, new_transaction_id
 from oakum.facts import HostFacts
 from oakum.history import ledger
 from oakum.model import HostReport, Outcome, Plan, Step
+from oakum.neighbours import around
+from oakum.planner import LEAVES
 from oakum.policy import Policy
 from oakum.probe import NoAnswer
 
@@ -70,7 +72,11 @@ def remembered(target: Target) -> HostReport:
     return HostReport(name=host.name, groups=target.groups, history=ledger(host))
 
 
-def changed(target: Target, agreed: HostReport | None) -> HostReport:
+def changed(
+    target: Target, agreed: HostReport | None, tell: Callable[[Step], None] = lambda _: None
+) -> HostReport:
+    """Bring a host to its plan, among its neighbours, and read it again; ``tell`` hears of their
+    steps as they are done."""
     row, facts = planned(target)
     if (unended := facts.unended) is not None:
         _follow(target.host, unended)
@@ -83,6 +89,15 @@ def changed(target: Target, agreed: HostReport | None) -> HostReport:
         return replace(row, outcome=Outcome.UNCHANGED)
     transaction_id = new_transaction_id()
     row = replace(row, transaction=transaction_id)
+
+    def carry() -> HostReport:
+        return _carried_out(target, row, plan, facts)
+
+    return around(target.host, target.policy, facts, row, carry, tell)
+
+
+def _carried_out(target: Target, row: HostReport, plan: Plan, facts: HostFacts) -> HostReport:
+    transaction_id = row.transaction or ""
     try:
         change(plan, facts, target.policy, transaction_id)
     except NestedOperationError:
@@ -94,8 +109,14 @@ def changed(target: Target, agreed: HostReport | None) -> HostReport:
 
 
 def _same(plan: Plan, agreed: Plan | None) -> bool:
-    """Whether two plans do the same; notes may tell of something that has ended since."""
-    return agreed is not None and replace(plan, notes=()) == replace(agreed, notes=())
+    """Whether two plans do the same; notes may tell of something that has ended since, and a
+    swarm's tasks may have come from a node that was drained before."""
+    return agreed is not None and _essence(plan) == _essence(agreed)
+
+
+def _essence(plan: Plan) -> Plan:
+    impact = tuple(hit for hit in plan.impact if hit.effect != LEAVES)
+    return replace(plan, notes=(), impact=impact)
 
 
 def _lost(host: Host) -> bool:

@@ -452,6 +452,12 @@ oakum_default_ulimits: {nofile: {soft: -1, hard: -1}}
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
 oakum_preflight: required
+oakum_before: [{where: controller, run: [lb, drain], limit: 9}]
+oakum_after: [{where: host, run: ["true"]}]
+oakum_swarm: drain
+oakum_swarm_limit: 600
+oakum_swarm_manager: m-1
+oakum_kubernetes: {context: prod, node: n-1, limit: 60, drain_options: [--force]}
 """
 
 

@@ -808,6 +808,7 @@ shape='
 {"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"pid":{{json .State.Pid}},
 "started":{{json .State.StartedAt}},
 "health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}},
+"task":{{if .Config.Labels}}{{if index .Config.Labels "com.docker.swarm.task.id"}}true{{else}}false{{end}}{{else}}false{{end}},
 {{with .HostConfig}}"privileged":{{json .Privileged}},"userns":{{json .UsernsMode}},
 "pidmode":{{json .PidMode}},"ipcmode":{{json .IpcMode}},"network":{{json .NetworkMode}},
 "restart":{{json .RestartPolicy.Name}},"memory":{{json .Memory}},"pids":{{json .PidsLimit}},
