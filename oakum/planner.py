@@ -306,8 +306,9 @@ def _impact(
     if disruption < Disruption.RESTART:
         return
     yield from restart_hits(facts, policy, disruption)
+    staying = without_tasks(facts, policy)
     for verdict in drifting:
-        yield from verdict.control.impact(facts)
+        yield from verdict.control.impact(staying)
 
 
 LEAVES: Final = "leaves"

@@ -762,6 +762,17 @@ def test_a_reload_drains_nobody_and_runs_the_commands(
     assert file.read_text() == "out @fake/a none\n"
 
 
+def test_a_reload_puts_back_what_a_killed_run_left_and_drains_nobody(
+    play: Play, kubectl: Path
+) -> None:
+    (kubectl / "node").write_text(f"true|{TXN}\n")
+    world, fleet = play(Played("a", member=False, away=TXN), only="live-restore", **CLOUD)
+    change(fleet)
+    assert world.saw("transaction") == ["a transaction"]
+    assert [call.split()[0] for call in calls(kubectl)] == ["patch"]
+    assert (kubectl / "node").read_text() == "|\n"
+
+
 # pyinfra's own command ---------------------------------------------------------------------------
 
 
