@@ -68,6 +68,11 @@ def build(facts: HostFacts, history: History, policy: Policy, selection: Selecti
     Raises:
         NotInForce: as ``chosen``.
     """
+    plan = _built(facts, history, policy, selection)
+    return replace(plan, away=facts.away and policy.has_neighbours)
+
+
+def _built(facts: HostFacts, history: History, policy: Policy, selection: Selection) -> Plan:
     entries = chosen(history, selection)
     undoes = tuple(entry.id for entry in entries)
     try:

@@ -172,6 +172,10 @@ class World:
         text = re.sub(r'"Swarm":\{[^}]*\}', f'"Swarm":{json.dumps(self.own(host))}', DRIFT)
         for old, new in SETS_RIGHT.items() if host.hardened else ():
             text = re.sub(old, new, text)
+        tasks = [json.dumps({"name": f"/{task}", "task": True}) for task in host.tasks]
+        text = text.replace(
+            "<containers\n", "".join(["<containers\n", *(f"|{row}\n" for row in tasks)])
+        )
         if host.away:
             text = text.replace("<oakum.state\n", "<oakum.state\n|away\n")
         return text.splitlines()
@@ -244,6 +248,18 @@ def test_a_worker_is_drained_changed_and_active_again(play: Play) -> None:
     assert (world["w-1"].availability, world["w-1"].labels) == ("active", {})
     assert row.transaction
     assert f"oakum.away={row.transaction}:active" in " ".join(kind for _, kind in world.asked)
+
+
+def test_tasks_that_come_meanwhile_do_not_change_what_was_agreed_to(play: Play) -> None:
+    """Another node was drained since, and this one took its tasks."""
+    world, fleet = play(Played("m-1", manager=True), Played("w-1", tasks=["web.1"]), **DRAIN)
+    fleet.targets = fleet.targets[1:]
+    (seen,) = fleet.look(lambda _: None)
+    assert seen.plan
+    assert [(hit.container, hit.effect) for hit in seen.plan.impact] == [("web.1", "leaves")]
+    world["w-1"].tasks += ["web.2"]
+    (row,) = fleet.change(lambda _: None, agreed={seen.name: seen})
+    assert (row.outcome, row.error) == (Outcome.APPLIED, None)
 
 
 def test_a_node_that_was_paused_is_paused_again(play: Play) -> None:
