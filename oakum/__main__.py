@@ -2,7 +2,7 @@
 
 import sys
 
-REACHES_HOSTS = frozenset({"audit", "plan", "apply"})
+REACHES_HOSTS = frozenset({"audit", "plan", "apply", "rollback", "history"})
 
 
 def main() -> None:

@@ -4,28 +4,19 @@ pyinfra, rich and jinja2 are imported where they are used, so that --help answer
 """
 
 import json
-import os
 import re
-import shlex
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from oakum import __version__, options, screen
 from oakum.exit_codes import ExitCode
-from oakum.exit_codes import of as exit_code_of
-from oakum.model import Outcome, Report, Severity
+from oakum.model import Severity
 
 if TYPE_CHECKING:
     from oakum.deploy import Road
-    from oakum.rollout import Fleet
 
 
 class _Sections(click.Group):
@@ -103,6 +94,7 @@ def plan(inventory: str, **given: Any) -> NoReturn:
 @options.output
 @options.fail_on("never")
 @options.access
+@options.rollout
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before changing.")
 def apply(inventory: str, yes: bool, **given: Any) -> NoReturn:
     """Change the hosts of INVENTORY to their policy, and verify it by reading them again.
@@ -134,6 +126,7 @@ def _transaction_id(ctx: click.Context, param: click.Parameter, value: str | Non
 @click.option("--all", "everything", is_flag=True, help="Take back everything of ours.")
 @options.output
 @options.access
+@options.rollout
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before changing.")
 def rollback(inventory: str, to: str | None, everything: bool, yes: bool, **given: Any) -> NoReturn:
     """Take back the last change that apply made on the hosts of INVENTORY, or more of them.
@@ -169,24 +162,9 @@ def history(inventory: str, **given: Any) -> NoReturn:
       oakum history @local
       oakum history inventories/local.py --format json
     """
-    _writable(given["output"])
-    started, clock = _now(), time.monotonic()
-    progress = partial(screen.progress, quiet=bool(given["quiet"]))
-    with _fleet(inventory, given) as fleet, progress("reading", len(fleet.targets)) as on:
-        rows = fleet.remember(on.seen)
-    report = Report("history", fleet.profiles, started, _now(), tuple(rows))
-    code = exit_code_of(report, None)
-    screen.write(report, given, code, None, time.monotonic() - clock)
-    sys.exit(code)
+    from oakum.runs import history
 
-
-def _writable(output: Path | None) -> None:
-    if output is not None and not (output.parent.is_dir() and os.access(output.parent, os.W_OK)):
-        _usage(f"{output}: the folder {output.parent} is not there or cannot be written")
-
-
-_CHANGING = {"apply": ("applying", "Apply this?"), "rollback": ("rolling back", "Take this back?")}
-"""What changes hosts: what it does on the progress bar, and what is asked first."""
+    history(inventory, given)
 
 
 def _run(
@@ -197,96 +175,9 @@ def _run(
     yes: bool = True,
     road: "Road | None" = None,
 ) -> NoReturn:
-    if not yes and not sys.stdin.isatty():
-        _usage(
-            f"{command} asks before it changes anything, and nobody is there to answer; use --yes"
-        )
-    _writable(given["output"])
-    started, clock = _now(), time.monotonic()
-    progress = partial(screen.progress, quiet=bool(given["quiet"]))
-    doing, question = _CHANGING.get(command, ("probing", ""))
-    with _fleet(inventory, given, road) as fleet:
-        total = len(fleet.targets)
-        if command not in _CHANGING:
-            with progress(doing, total) as on:
-                rows = fleet.look(on.seen)
-        elif yes:
-            with progress(doing, total) as on:
-                rows = fleet.change(on.seen, told=on.told)
-        else:
-            with progress("probing", total) as on:
-                shown = fleet.look(on.seen)
-            agreed = {row.name: row for row in shown}
-            rows = shown
-            if any(row.plan and not row.plan.idle for row in shown):
-                preview = Report("plan", fleet.profiles, started, _now(), tuple(shown))
-                page = screen.page(preview, given, ExitCode.OK, None, None, stderr=True)
-                click.echo(page, err=True)
-                if not click.confirm(question, err=True):
-                    raise click.exceptions.Exit(ExitCode.INTERRUPTED)
-            with progress(doing, total) as on:
-                rows = fleet.change(on.seen, agreed=agreed, told=on.told)
-    report = Report(command, fleet.profiles, started, _now(), tuple(rows))
-    code = exit_code_of(report, _severity(given["fail_on"]))
-    screen.write(report, given, code, _next(report, inventory, given), time.monotonic() - clock)
-    sys.exit(code)
+    from oakum.runs import run
 
-
-@contextmanager
-def _fleet(
-    inventory: str, given: Mapping[str, Any], road: "Road | None" = None
-) -> Iterator["Fleet"]:
-    """The fleet that is meant; what is wrong with the arguments ends here, before any host."""
-    from oakum.deploy import HARDEN
-    from oakum.policy import PolicyError
-    from oakum.rollout import Fleet
-    from oakum.selection import EmptySelection, SelectionError
-
-    try:
-        below, above = options.layers_of(given)
-        yield Fleet(
-            inventory,
-            limit=given["limit"],
-            below=below,
-            above=above,
-            access=options.access_of(given),
-            road=road or HARDEN,
-        )
-    except PolicyError as error:
-        _usage("\n".join(error.problems))
-    except EmptySelection as error:
-        screen.complain(str(error))
-        sys.exit(ExitCode.UNKNOWN)
-    except SelectionError as error:
-        _usage(str(error))
-    except KeyboardInterrupt:
-        screen.complain("interrupted; hosts that were being changed finish alone")
-        sys.exit(ExitCode.INTERRUPTED)
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _severity(word: str) -> Severity | None:
-    return None if word == "never" else Severity(word)
-
-
-def _next(report: Report, inventory: str, given: Mapping[str, Any]) -> str | None:
-    """The command that an operator would type next."""
-    words = [f"--limit {shlex.quote(word)}" for word in given["limit"]]
-    for key in ("only", "skip"):
-        words += [f"--{key} {shlex.quote(','.join(given[key]))}"] if given.get(key) else []
-    if given["policy"] and report.command != "rollback":
-        words += [f"--policy {shlex.quote(str(given['policy']))}"]
-    words += ["--sudo"] if given["sudo"] else []
-    rest = " ".join([shlex.quote(inventory), *words])
-    if any(row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK) for row in report.hosts):
-        return f"oakum {'history' if report.command == 'rollback' else 'plan'} {rest}"
-    changing = any(row.plan and row.plan.changes for row in report.hosts)
-    if report.command in _CHANGING or not changing:
-        return None
-    return f"oakum {'plan' if report.command == 'audit' else 'apply'} {rest}"
+    run(command, inventory, given, yes=yes, road=road)
 
 
 def _usage(text: str) -> NoReturn:

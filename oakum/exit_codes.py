@@ -2,7 +2,7 @@
 
 import enum
 
-from oakum.model import HostReport, Plan, Report, Severity, Status
+from oakum.model import INTERRUPTED, HostReport, Plan, Report, Severity, Status
 from oakum.report import Standing, broke, standing
 
 
@@ -30,6 +30,8 @@ def of(report: Report, fail_on: Severity | None) -> ExitCode:
     """
     if not report.hosts:
         return ExitCode.UNKNOWN
+    if report.stopped == INTERRUPTED:
+        return ExitCode.INTERRUPTED
     return max(_of_host(row, report.command, fail_on) for row in report.hosts)
 
 

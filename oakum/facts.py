@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
 from packaging.version import Version
@@ -138,6 +139,7 @@ class Transaction:
 class HostFacts:
     """Everything that a decision about a host may rest on; one probe, nothing remembered.
 
+    ``clock`` is the host's own time in its own zone.
     ``engine`` is Read(None) where no engine is installed, ``dockerd`` where none runs; ``first`` is
     process 1, from which every service inherits. ``info`` is ``docker info``. ``document`` is
     daemon.json as it lies there; ``flags`` what the running dockerd was started with,
@@ -155,6 +157,7 @@ class HostFacts:
     init: Reading[str] = Read("systemd")
     packages: Reading[str] = Read("apt")
     uid: Reading[int] = Read(0)
+    clock: Reading[datetime] = Unread("not asked")
     kernel_config: Reading[Mapping[str, bool]] = Read({})
     sysctl: Reading[Mapping[str, str]] = Read({})
     hwrng: Reading[str] = Read("none")

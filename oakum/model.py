@@ -7,7 +7,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import unified_diff
-from typing import Any
+from typing import Any, Final
 
 Json = Any
 """A value that ``json.loads`` can give: None, bool, int, float, str, list or dict."""
@@ -161,9 +161,14 @@ class Plan:
     leave: bool = False
 
     @property
+    def acts(self) -> bool:
+        """Whether there is something to do on the host itself."""
+        return bool(self.changes or self.undoes or self.leave)
+
+    @property
     def idle(self) -> bool:
         """Whether a host with this plan is left alone."""
-        return not (self.changes or self.undoes or self.leave or self.away)
+        return not (self.acts or self.away)
 
 
 class Ending(enum.StrEnum):
@@ -209,12 +214,14 @@ class Entry:
 
 
 class Outcome(enum.StrEnum):
-    """How ``apply`` or ``rollback`` ended on one host."""
+    """How ``apply`` or ``rollback`` ended on one host; not reached is one that the run stopped
+    before."""
 
     UNCHANGED = "unchanged"
     APPLIED = "applied"
     FAILED = "failed"
     ROLLED_BACK = "rolled-back"
+    NOT_REACHED = "not-reached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +253,16 @@ class HostReport:
     steps: tuple[Step, ...] = ()
 
 
+INTERRUPTED: Final = "interrupted"
+"""Why a run stopped that somebody stopped by Ctrl-C."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """Everything one run has to say; every format is a function of this value.
 
-    ``started`` and ``finished`` are UTC times such as ``2026-01-31T12:00:00Z``.
+    ``started`` and ``finished`` are UTC times such as ``2026-01-31T12:00:00Z``. Of a change:
+    ``run`` is its id, ``stopped`` why it did not come to all hosts.
     """
 
     command: str
@@ -258,3 +270,5 @@ class Report:
     started: str
     finished: str
     hosts: tuple[HostReport, ...]
+    run: str | None = None
+    stopped: str | None = None

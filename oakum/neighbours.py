@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from pyinfra.api.host import Host
+from pyinfra.api.output import echo
 
 from oakum.errand import Link, Trip, Trouble, here
 from oakum.facts import AWAY, HostFacts
@@ -78,48 +79,52 @@ def around(
     policy: Policy,
     facts: HostFacts,
     row: HostReport,
+    *,
+    begin: Callable[[], None],
     carry: Callable[[], HostReport],
-    tell: Callable[[Step], None],
 ) -> HostReport:
     """What ``carry`` makes of a host, with its neighbours told before and after.
 
-    ``row`` holds the plan and the id of the transaction to come. Where a neighbour cannot let the
-    host go, it is left alone: its row has failed, with the reason. Once they were told before, they
-    are told afterwards, whatever came of it; what could not be put back is in the row's error, and
-    the row has failed. A plan that changes nothing only puts back what a former run left.
+    ``row`` holds the plan and the id of the transaction to come. ``begin`` is called before anybody
+    is told, and may prevent it all by raising. Where a neighbour cannot let the host go, it is left
+    alone: its row has failed, with the reason. Once they were told before, they are told
+    afterwards, whatever came of it; what could not be put back is in the row's error, and the row
+    has failed. A plan that does nothing on the host only puts back what a former run left.
     """
     if not policy.has_neighbours:
+        begin()
         return carry()
     plan = row.plan or Plan(())
-    only_back = replace(plan, away=False).idle
+    drains = plan.disruption >= Disruption.RESTART
     steps: list[Step] = []
 
     def say(name: str, detail: str) -> None:
         steps.append(Step(name, detail))
-        tell(steps[-1])
+        echo(f"{host.print_prefix}step {name} {detail}", err=True)  # as a transaction's steps are
 
     with ExitStack() as held:
         trip = Trip(host, policy, facts, row.transaction or "", say, held)
         link = trip.link(host)
         commands = Commands(trip, link)
-        drains = plan.disruption >= Disruption.RESTART
         try:
             clusters = list(_clusters(trip)) if drains or plan.away else []
-            leaving: list[Neighbour] = [] if only_back else [commands]
-            if drains:
-                leaving += clusters
-            concerned = bool(clusters or policy.before or policy.after)
-            if concerned and leaving:
-                _make_ready(clusters if drains else [], link, trip)
+            for cluster in clusters if drains else []:
+                if isinstance(cluster, Swarm):
+                    cluster.ready()
         except Trouble as trouble:
             return _failed(row, f"left alone: {trouble}", steps)
-        if not concerned:
+        leaving: list[Neighbour] = [commands, *clusters] if drains else [commands]
+        if plan.acts:
+            begin()
+        if not (clusters or policy.before or policy.after):
             return carry()
-        if only_back:
-            done = replace(row, outcome=Outcome.UNCHANGED, transaction=None)
-        else:
-            done = _gone(leaving, row, carry, steps)
-            commands.outcome = done.outcome or Outcome.FAILED
+        if plan.acts:
+            try:
+                _mark(link, trip)
+            except Trouble as trouble:
+                return _failed(row, f"left alone: {trouble}", steps)
+        done = _gone(leaving if plan.acts else [], row, carry, steps)
+        commands.outcome = done.outcome or Outcome.FAILED
         faults = list(_put_back([*reversed(clusters), commands], link))
     return _with_faults(replace(done, steps=tuple(steps)), faults)
 
@@ -130,13 +135,10 @@ def _clusters(trip: Trip) -> Iterator[Swarm | Node]:
             yield found
 
 
-def _make_ready(clusters: Sequence[Swarm | Node], link: Link, trip: Trip) -> None:
-    """Wait until the host may go, and mark it; nobody was told yet. Raises Trouble."""
-    for cluster in clusters:
-        if isinstance(cluster, Swarm):
-            cluster.ready()
-    word = shlex.quote(trip.transaction)
-    mark = f"umask 077 && mkdir -p {MARK.rpartition('/')[0]} && echo {word} >{MARK}\n"
+def _mark(link: Link, trip: Trip) -> None:
+    """Note on the host that it is away. Raises Trouble."""
+    folder, word = MARK.rpartition("/")[0], shlex.quote(trip.transaction)
+    mark = f"umask 077 && mkdir -p {folder} && echo {word} >{MARK}\n"
     link.run(mark, ANSWER).expected(MARK)
 
 

@@ -5,7 +5,7 @@ is a failing command, which fails one host and no other (pyinfra-notes P2, P12).
 """
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Final
 
 from pyinfra.api.command import PyinfraCommand, StringCommand
@@ -18,6 +18,7 @@ from oakum.manifest import About
 from oakum.model import Kind, Plan
 from oakum.policy import Policy
 from oakum.probe import script
+from oakum.wire import BadProbe
 
 MOST_COMMAND: Final = 120_000
 """Bytes that one argument may have on Linux (MAX_ARG_STRLEN is 131,072), less some for quoting."""
@@ -88,6 +89,28 @@ def transaction_command(plan: Plan, facts: HostFacts, policy: Policy, about: Abo
 def follow_command(transaction_id: str) -> str:
     """The shell text that follows a transaction, and has it undone if nobody else does."""
     return f"{script('launch.sh')}follow {shlex.quote(transaction_id)}\n"
+
+
+def soak_command(transaction_id: str) -> str:
+    """The shell text that looks once more at what a confirmed transaction changed, and prints
+    ``held`` where it still is as it was left."""
+    id = shlex.quote(transaction_id)
+    return (
+        f"dir=/var/lib/oakum/txn/{id}\n"
+        f"give_up() {{ echo 'failed: there is no' {id} 'here' >&2; exit 1; }}\n"
+        f"{_here('soak.sh', script('transaction.sh'), transaction_id)}"
+        f'sh "$dir/soak.sh" soak {id} </dev/null; code=$?; rm -f "$dir/soak.sh"; exit $code\n'
+    )
+
+
+def held(lines: Sequence[str]) -> None:
+    """Understand what the text of ``soak_command`` prints.
+
+    Raises:
+        BadProbe: it did not hold.
+    """
+    if list(lines) != ["held"]:
+        raise BadProbe("the host did not say that the change held")
 
 
 END: Final = "# end\n"

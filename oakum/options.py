@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from oakum.model import Severity
+from oakum import schedule
+from oakum.model import Disruption, Severity
 
 if TYPE_CHECKING:
+    from oakum.fleet import Access
     from oakum.policy import Layer
-    from oakum.rollout import Access
 
 FORMATS = ("text", "json")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -63,6 +64,12 @@ output = _stack(
         help="Also what is not applicable, and why; diffs of more than 60 lines whole.",
     ),
     click.option("-q", "--quiet", is_flag=True, help="The summary line alone."),
+    click.option(
+        "--events",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write what happens, as it happens, as JSON lines.",
+    ),
 )
 access = _stack(
     click.option("--ssh-user", help="SSH user to connect as."),
@@ -78,6 +85,82 @@ access = _stack(
         type=click.IntRange(1, 500),
         help="Hosts at once.  [default: 40]",
     ),
+)
+
+
+def _read(parse: Callable[[str], Any]) -> Callable[..., Any]:
+    """A callback that refuses what ``parse`` raises ValueError for."""
+
+    def read(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return read
+
+
+def _canary(text: str) -> schedule.Amount | str:
+    return schedule.amount(text) if text[:1].isdigit() else text
+
+
+def _batches(text: str) -> tuple[schedule.Amount, ...]:
+    return tuple(schedule.amount(part) for part in text.split(","))
+
+
+rollout = _stack(
+    click.option(
+        "--canary",
+        metavar="N|N%|GROUP",
+        callback=_read(_canary),
+        help="These hosts first; if one of them fails, no other is touched.",
+    ),
+    click.option(
+        "--batch",
+        metavar="N|N%,...",
+        callback=_read(_batches),
+        help="So many hosts, then the next: 5, 25%, or 1,10%,50%.  [default: all]",
+    ),
+    click.option(
+        "--max-fail",
+        metavar="N|N%",
+        default="0",
+        show_default=True,
+        callback=_read(lambda text: schedule.amount(text, least=0)),
+        help="Stop once more hosts than this have failed.",
+    ),
+    click.option("--count-unreachable", is_flag=True, help="For --max-fail, count them as failed."),
+    click.option(
+        "--spread",
+        metavar="KEY",
+        help="Never two hosts at once with the same value of this key of their inventory data.",
+    ),
+    click.option(
+        "--pause",
+        type=click.FloatRange(0, 86400),
+        default=0,
+        metavar="SECONDS",
+        help="After each batch, wait, and see that the changed hosts still are well.",
+    ),
+    click.option(
+        "--order",
+        type=click.Choice([str(word) for word in schedule.Order]),
+        default="inventory",
+        show_default=True,
+        help="Who comes first.",
+    ),
+    click.option(
+        "--max-disruption",
+        type=click.Choice([str(word) for word in Disruption]),
+        help="Hold what costs more, whatever the policy says.",
+    ),
+    click.option(
+        "--window",
+        metavar="HH:MM-HH:MM",
+        callback=_read(schedule.window),
+        help="Begin no change outside of these hours of the host's own time.",
+    ),
+    click.option("--resume", metavar="RUN", help="Go on with a run that was stopped or cut off."),
 )
 
 
@@ -101,13 +184,17 @@ def layers_of(given: Mapping[str, Any]) -> tuple[list["Layer"], list["Layer"]]:
     from oakum.policy import Layer, load
 
     below = [load(given["policy"])] if given.get("policy") else []
-    chosen = {f"oakum_{key}": list(given[key]) for key in ("only", "skip") if given.get(key)}
+    chosen: dict[str, Any] = {
+        f"oakum_{key}": list(given[key]) for key in ("only", "skip") if given.get(key)
+    }
+    if given.get("max_disruption"):
+        chosen["oakum_max_disruption"] = given["max_disruption"]
     return below, [Layer("command line", chosen)] if chosen else []
 
 
 def access_of(given: Mapping[str, Any]) -> "Access":
     """How hosts are reached; asks for the sudo password where that is wanted."""
-    from oakum.rollout import PARALLEL, Access
+    from oakum.fleet import PARALLEL, Access
 
     keys = ("ssh_user", "ssh_port", "ssh_key", "ssh_key_password", "ssh_password")
     config: dict[str, Any] = {"SUDO": True} if given["sudo"] or given["sudo_user"] else {}
@@ -120,4 +207,18 @@ def access_of(given: Mapping[str, Any]) -> "Access":
         override={key: given[key] for key in keys if given[key]},
         config=config,
         parallel=given["parallel"] or PARALLEL,
+    )
+
+
+def strategy_of(given: Mapping[str, Any]) -> schedule.Strategy:
+    """How the change is to go through the fleet."""
+    return schedule.Strategy(
+        canary=given["canary"],
+        batches=given["batch"] or (),
+        max_fail=given["max_fail"],
+        count_unreachable=given["count_unreachable"],
+        spread=given["spread"],
+        pause=given["pause"],
+        order=schedule.Order(given["order"]),
+        window=given["window"],
     )

@@ -6,6 +6,7 @@ not have written is an error that names it, never a guess.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any, Final, TypeVar
 
 from packaging.version import InvalidVersion, Version
@@ -86,6 +87,7 @@ def parse(output: Sequence[str]) -> HostFacts:
         init=source.text("host.init"),
         packages=source.text("host.packages"),
         uid=source.word("host.uid", int),
+        clock=_clock(source),
         kernel_config=source.lines("kernel.config", _kernel_config),
         sysctl=source.lines("sysctl", _assignments),
         hwrng=source.text("entropy.hwrng"),
@@ -119,6 +121,20 @@ def parse(output: Sequence[str]) -> HostFacts:
         oakum_state=source.lines("oakum.state", tuple),
         transaction=source.word("oakum.transaction", _transaction),
     )
+
+
+def _clock(source: _Source) -> Reading[datetime]:
+    seconds, zone = source.word("host.clock", int), source.word("host.zone", _zone)
+    return attempt(lambda: datetime.fromtimestamp(seconds.value, zone.value))
+
+
+def _zone(text: str) -> timezone:
+    """The zone that ``date +%z`` writes, such as ``-0330``."""
+    found = re.fullmatch(r"([+-])(\d\d)(\d\d)", text)
+    if not found:
+        raise ValueError(f"no zone: {text[:20]!r}")
+    ahead = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return timezone(ahead if found[1] == "+" else -ahead)
 
 
 def leading_version(text: str) -> Version:

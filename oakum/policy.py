@@ -87,10 +87,14 @@ class Ulimit(_Strict):
 
 
 class TimeLimits(_Strict):
-    """Seconds that a change may take: until dockerd ``answer``s; for the ``shadow`` boot before it;
-    and how long to ``watch`` afterwards for a dockerd that dies late, which a missing authorization
-    plugin makes it do after 16."""
+    """Seconds: to ``connect``, all tries together; to ``probe`` a host; to ``install`` packages.
+    Of a change: until dockerd ``answer``s; for the ``shadow`` boot before it; and how long to
+    ``watch`` afterwards for a dockerd that dies late, which a missing authorization plugin makes it
+    do after 16."""
 
+    connect: int = Field(default=60, ge=1, le=900)
+    probe: int = Field(default=90, ge=5, le=900)
+    install: int = Field(default=900, ge=30, le=7200)
     answer: int = Field(default=60, ge=5, le=900)
     shadow: int = Field(default=20, ge=2, le=300)
     watch: int = Field(default=25, ge=0, le=900)
@@ -176,7 +180,7 @@ class Policy(_Strict):
     )
 
     time_limits: TimeLimits = Field(
-        description="seconds that a change may take: answer, shadow, watch"
+        description="seconds: connect, probe, install, answer, shadow, watch"
     )
     preflight: Annotated[Preflight, Field(strict=False), _Word] = Field(
         description="whether a host that cannot try the change beforehand is changed",

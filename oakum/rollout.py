@@ -1,204 +1,286 @@
-"""Hosts in, rows of a report out: the only place that owns a pyinfra State.
+"""A fleet in, rows of a report out: stage by stage, no barrier between the hosts of one, until all
+are done or the stop rule ends it.
 
-Each host is one greenlet that connects, probes, plans, changes, verifies and disconnects. There is
-no barrier between hosts, and whatever goes wrong on one stays in its row.
+Each host is one greenlet of a bounded pool. Who visits it, this process or another one, is the
+crew's business.
 """
 
-import logging
-import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, TextIO
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
 
 import gevent
-from gevent import Greenlet
+from gevent.event import Event
 from gevent.pool import Pool
-from pyinfra.api.config import Config
-from pyinfra.api.host import Host
-from pyinfra.api.output import set_echo
-from pyinfra.api.state import State, StateStage
-from pyinfra.connectors import util as connector_util
-from pyinfra.context import ctx_state
 
-from oakum.deploy import HARDEN, Road, policy_for
-from oakum.model import HostReport, Outcome
-from oakum.policy import Layer, PolicyError
-from oakum.probe import NoAnswer
-from oakum.selection import load_inventory, select
-from oakum.visit import Target, changed, guarded, planned, remembered
-
-for talker in ("pyinfra", "paramiko"):
-    # What they log belongs in rows; without a handler it would go to stderr.
-    logging.getLogger(talker).addHandler(logging.NullHandler())
-
-PARALLEL: Final = 40
-"""Hosts that are worked on at once."""
+from oakum.deploy import new_transaction_id
+from oakum.events import Events, Past
+from oakum.fleet import Fleet
+from oakum.model import INTERRUPTED, HostReport, Outcome, Step
+from oakum.schedule import CANARY, Stage, StopRule, Strategy, ready, stages
+from oakum.visit import Begin, NotNow, Task, Want, not_reached
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """How hosts are reached, in pyinfra's words: ``override`` such as ``ssh_user``, and ``config``
-    such as ``SUDO``."""
+class Crew(Protocol):
+    """Who visits hosts."""
 
-    override: Mapping[str, Any] = field(default_factory=dict)
-    config: Mapping[str, Any] = field(default_factory=dict)
-    parallel: int = PARALLEL
+    @property
+    def remote(self) -> bool:
+        """Whether it works in other processes, which cannot be asked in the middle of a visit."""
 
-
-Seen = Callable[[HostReport], None]
-"""Told of each host's row as soon as it is known."""
-
-Told = Callable[[str, str], None]
-"""Told of each step of a transaction as soon as it is done: the host's name, and the step."""
+    def visit(self, task: Task, begin: Begin) -> HostReport:
+        """The row of one host; waits for it. A remote crew never calls ``begin``."""
 
 
-class Fleet:
-    """The hosts of an inventory that are meant, ready to be looked at and changed.
+class Rollout:
+    """One run over a fleet.
 
-    Raises:
-        SelectionError: no such inventory, or no host in it that ``limit`` means.
-        PolicyError: a wrong ``oakum_*`` key, anywhere in the fleet.
+    ``past`` is an earlier run that this one goes on with: who is done is not asked again, and whose
+    change was begun is taken up.
     """
 
     def __init__(
         self,
-        inventory: str,
+        fleet: Fleet,
+        events: Events,
         *,
-        limit: Sequence[str] = (),
-        below: Sequence[Layer] = (),
-        above: Sequence[Layer] = (),
-        access: Access | None = None,
-        road: Road = HARDEN,
+        crew: Crew | None = None,
+        strategy: Strategy | None = None,
+        past: Past | None = None,
     ) -> None:
-        self.access = access or Access()
-        loaded = load_inventory(inventory, self.access.override)
-        hosts = select(loaded, limit)
-        config = Config(**self.access.config)  # type: ignore[no-untyped-call]
-        config.PARALLEL = self.access.parallel
-        self.state = State(loaded, config, check_for_changes=False)
-        # pyinfra runs an operation at once when it is called in this stage, which is what lets
-        # every host walk its road alone.
-        self.state.set_stage(StateStage.Execute)
-        self.state.is_executing = True
-        self.targets = [replace(target, road=road) for target in _targets(hosts, below, above)]
+        self.fleet = fleet
+        self.events = events
+        self.crew = crew
+        self.strategy = strategy or Strategy()
+        self.past = past
+        self.rule = StopRule(
+            self.strategy.max_fail.of(len(fleet.targets)), self.strategy.count_unreachable
+        )
+        self.rows: dict[str, HostReport] = {}
+        self.begun: set[str] = set()
+        self.visits: dict[str, gevent.Greenlet[..., None]] = {}
+        self.waking = Event()
+        self.broken: BaseException | None = None  # a bug of ours, which must not pass for a row
 
     @property
-    def profiles(self) -> str:
-        """The names of the profiles in use, most often one."""
-        return ", ".join(sorted({target.policy.profile for target in self.targets}))
+    def stopped(self) -> str | None:
+        """Why the run did not come to all hosts, None where it did."""
+        return self.rule.reason
 
-    def look(self, seen: Seen) -> list[HostReport]:
+    # Looking: every host at once, nothing is at stake ----------------------------------------
+
+    def look(self) -> list[HostReport]:
         """Probe and plan every host; one exec each."""
-        return self._each(self.targets, lambda target: planned(target)[0], seen)
+        return self._each(Want.LOOK)
+
+    def remember(self) -> list[HostReport]:
+        """Read the ledger of every host; one exec each."""
+        return self._each(Want.REMEMBER)
+
+    def _each(self, want: Want) -> list[HostReport]:
+        pool = Pool(self.fleet.access.parallel)
+
+        def one(name: str) -> None:
+            self.events.tell("begin", host=name)
+            self.rows[name] = self._visit(Task(host=name, want=want), _nothing)
+            self.events.tell("done", self.rows[name])
+
+        with self._open(), _interruptible(_leave):
+            pool.map(one, self.fleet.targets)
+        return self._in_order()
+
+    # Changing --------------------------------------------------------------------------------
 
     def change(
-        self,
-        seen: Seen,
-        *,
-        agreed: Mapping[str, HostReport] | None = None,
-        told: Told | None = None,
+        self, command: str, inventory: str, agreed: Mapping[str, HostReport] | None = None
     ) -> list[HostReport]:
-        """Probe, plan, change and verify every host; a clean one costs one exec.
+        """Probe, plan, change and verify every host, stage by stage; a clean one costs one exec.
 
         ``agreed`` holds the rows that an operator has seen and agreed to, by host: a host whose
         plan is no longer the same is left alone, and one with nothing to do is not asked again.
+
+        Raises:
+            BadSchedule: the strategy does not fit these hosts.
         """
+        agreed = agreed or {}
+        members = self.fleet.members(self.strategy.spread, agreed)
+        self.domains = {member.name: member.domain for member in members}
+        planned = self.past.stages if self.past else tuple(stages(members, self.strategy))
+        self.events.tell(
+            "run",
+            command=command,
+            inventory=inventory,
+            resumed=self.past is not None,
+            stages=[{"name": stage.name, "hosts": stage.hosts} for stage in planned],
+        )
+        self.rows.update(self.past.done if self.past else {})
+        with self._open(), _interruptible(self._interrupt):
+            for stage in planned:
+                if not self.stopped:
+                    self._stage(stage, agreed)
+        for name, target in self.fleet.targets.items():
+            if name not in self.rows:
+                row = HostReport(name=name, groups=target.groups, reached=False)
+                self.rows[name] = not_reached(agreed.get(name, row), str(self.stopped))
+        if self.stopped:
+            self.events.tell("stop", reason=self.stopped)
+        self.events.tell("end")
+        return self._in_order()
 
-        def one(target: Target) -> HostReport:
-            seen = agreed[target.host.name] if agreed else None
-            if seen is not None and (seen.plan is None or seen.plan.idle):
-                unchanged = seen.plan is not None and seen.error is None
-                return replace(seen, outcome=Outcome.UNCHANGED if unchanged else None)
-            return changed(target, seen)
+    def _stage(self, stage: Stage, agreed: Mapping[str, HostReport]) -> None:
+        waiting = [name for name in stage.hosts if name not in self.rows]
+        if not waiting:
+            return
+        self.events.tell("stage", stage=stage.name, hosts=len(waiting))
+        names = list(waiting)
+        while (waiting and not self.stopped) or self.visits:
+            self.waking.clear()
+            while not self.stopped and (name := self._next(waiting)):
+                waiting.remove(name)
+                visit = gevent.spawn(self._one, name, agreed.get(name), stage)
+                self.visits[name] = visit
+                visit.link(partial(self._left, name))
+            self.waking.wait()
+        if self.broken:
+            raise self.broken
+        if not self.stopped:
+            self._soak(names, stage)
 
-        with _streaming(self, told):
-            return self._each(self.targets, one, seen)
+    def _next(self, waiting: Sequence[str]) -> str | None:
+        if len(self.visits) >= self.fleet.access.parallel:
+            return None
+        return ready(waiting, self.domains, {self.domains[name] for name in self.visits})
 
-    def remember(self, seen: Seen) -> list[HostReport]:
-        """Read the ledger of every host; one exec each."""
-        return self._each(self.targets, remembered, seen)
+    def _one(self, name: str, agreed: HostReport | None, stage: Stage) -> None:
+        with suppress(NotNow):  # told to leave before it began; the end of the run gives it its row
+            self._done(self._changed(name, agreed), stage)
 
-    def _each(
-        self, targets: Sequence[Target], visit: Callable[[Target], HostReport], seen: Seen
-    ) -> list[HostReport]:
-        pool = Pool(self.access.parallel)
+    def _left(self, name: str, visit: "gevent.Greenlet[..., None]") -> None:
+        del self.visits[name]
+        self.broken = self.broken or visit.exception
+        self.waking.set()
 
-        def walk(target: Target) -> HostReport:
-            row = guarded(target, visit)
-            seen(row)
-            return row
+    def _done(self, row: HostReport, stage: Stage) -> None:
+        self.rows[row.name] = row
+        self.events.tell("done", row, stage=stage.name)
+        failed = row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK)
+        self.rule.count(
+            failed=failed,
+            unreachable=row.outcome is None and row.error is not None,
+            canary=stage.name == CANARY,
+        )
+        if self.stopped:
+            self._call_back()
 
-        with _no_questions(), _interruptible(), ctx_state.use(self.state):
-            walks: list[Greenlet[..., HostReport]] = [
-                pool.spawn(walk, target) for target in targets
-            ]
-            pool.join(raise_error=True)
-        return [row for row in (done.value for done in walks) if row is not None]
+    def _changed(self, name: str, agreed: HostReport | None) -> HostReport:
+        cut_off = self.past.begun.get(name) if self.past else None
+        if cut_off is None and agreed is not None and (agreed.plan is None or agreed.plan.idle):
+            unchanged = agreed.plan is not None and agreed.error is None
+            return replace(agreed, outcome=Outcome.UNCHANGED if unchanged else None)
+        self.events.tell("begin", host=name)
+        agreed = cut_off or agreed
+        if agreed is None and self.crew is not None and self.crew.remote:
+            agreed = self._visit(Task(host=name), _nothing)
+            if agreed.plan is None or agreed.error is not None:
+                return agreed
+            if agreed.plan.idle:
+                return replace(agreed, outcome=Outcome.UNCHANGED)
+        task = Task(
+            host=name,
+            want=Want.CHANGE,
+            agreed=agreed,
+            transaction=(cut_off and cut_off.transaction) or new_transaction_id(),
+            window=self.strategy.window,
+        )
+        if self.crew is not None and self.crew.remote and agreed is not None:
+            self._begin(replace(agreed, transaction=task.transaction))
+        return self._visit(task, self._begin)
+
+    def _begin(self, row: HostReport) -> None:
+        if self.stopped:
+            raise NotNow(str(self.stopped))
+        self.begun.add(row.name)
+        self.events.tell("planned", row, transaction=row.transaction)
+
+    def _soak(self, names: Sequence[str], stage: Stage) -> None:
+        """Wait, then let the hosts that were changed show that they still are well."""
+        changed = [name for name in names if self.rows[name].outcome is Outcome.APPLIED]
+        if not (self.strategy.pause and changed):
+            return
+        self.events.tell("pause", seconds=self.strategy.pause, stage=stage.name)
+        self.waking.clear()
+        self.waking.wait(self.strategy.pause)
+        if self.stopped:
+            return
+
+        def again(name: str) -> None:
+            task = Task(host=name, want=Want.SOAK, agreed=self.rows[name])
+            row = self._visit(task, _nothing)
+            if row.outcome is not Outcome.APPLIED:
+                self._done(row, stage)
+
+        Pool(self.fleet.access.parallel).map(again, changed)
+
+    # Both --------------------------------------------------------------------------------
+
+    def _visit(self, task: Task, begin: Begin) -> HostReport:
+        return (self.crew or self.fleet).visit(task, begin)
+
+    def _in_order(self) -> list[HostReport]:
+        return [self.rows[name] for name in self.fleet.targets]
+
+    def heard(self, host: str, step: Step) -> None:
+        """Tell of a step that a host's transaction has done."""
+        self.events.tell("step", host=host, step=step.name, detail=step.detail)
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        if self.crew is not None and self.crew.remote:
+            yield
+        else:
+            with self.fleet.ready(self.heard):
+                yield
+
+    def _interrupt(self) -> None:
+        """Ctrl-C: once, what runs may finish; twice, it finishes alone on its hosts."""
+        if self.stopped:
+            _leave()
+        self.rule.stop(INTERRUPTED)
+        self._call_back()
+
+    def _call_back(self) -> None:
+        """Whoever has not begun to change a host leaves it now."""
+        for name, visit in list(self.visits.items()):
+            if name not in self.begun and visit is not gevent.getcurrent():
+                visit.kill(NotNow(str(self.stopped)), block=False)
+        self.waking.set()
 
 
-def _targets(hosts: Sequence[Host], below: Sequence[Layer], above: Sequence[Layer]) -> list[Target]:
-    targets: list[Target] = []
-    problems: list[str] = []
-    for host in hosts:
-        try:
-            targets.append(Target(host, policy_for(host, below, above)))
-        except PolicyError as error:
-            problems += error.problems
-    if problems:
-        raise PolicyError(list(dict.fromkeys(problems)))
-    return targets
+def _nothing(row: HostReport) -> None:
+    pass
+
+
+def _leave() -> None:
+    raise KeyboardInterrupt
 
 
 @contextmanager
-def _streaming(fleet: Fleet, told: Told | None) -> Iterator[None]:
-    """Hand on what transactions say while they say it; pyinfra echoes it behind a host's name."""
-    if told is None:
-        yield
-        return
-    names = {target.host.name for target in fleet.targets}
-    said: set[tuple[str, str]] = set()  # a transaction that is followed again says all once more
-
-    def heard(message: object = "", **_: object) -> None:
-        found = re.match(r"\[(.*?)\] *(?:nested)? *step (.*)", str(message))
-        if found and found[1] in names and found.groups() not in said:
-            said.add((found[1], found[2]))
-            told(found[1], found[2])
-
-    set_echo(heard)
-    fleet.state.print_output = True
-    try:
-        yield
-    finally:
-        fleet.state.print_output = False
-        set_echo(lambda *_, **__: None)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends the wait for all hosts, not the one greenlet that happens to run."""
+def _interruptible(interrupted: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C is this run's, not that of the greenlet that happens to run."""
     waiting = gevent.getcurrent()
-    handler = gevent.signal_handler(signal.SIGINT, waiting.throw, KeyboardInterrupt)
+
+    def pressed() -> None:
+        try:
+            interrupted()
+        except KeyboardInterrupt as left:
+            waiting.throw(left)
+
+    handler: Any = gevent.signal_handler(signal.SIGINT, pressed)
     try:
         yield
     finally:
         handler.cancel()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@contextmanager
-def _no_questions() -> Iterator[None]:
-    """Nothing may ask for a password in the middle of a fleet."""
-
-    def no_prompt(prompt: str = "", stream: TextIO | None = None) -> str:
-        raise NoAnswer(
-            "sudo wants a password: set _sudo_password in the inventory or use --same-sudo-password"
-        )
-
-    ask = connector_util.getpass  # type: ignore[attr-defined]
-    connector_util.getpass = no_prompt  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        connector_util.getpass = ask  # type: ignore[attr-defined]

@@ -1,19 +1,16 @@
-"""What an operator sees of a run: progress and complaints on stderr, the report on stdout or in a
-file.
+"""What an operator sees of a run: complaints on stderr, the report on stdout or in a file.
 
 rich and jinja2 are imported where they are used, so that --help answers at once.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from oakum.model import HostReport, Report
+from oakum.model import Report
 
 
 def write(
@@ -76,36 +73,6 @@ def page(
         next_command=following,
         elapsed=elapsed,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """Who is told how a run goes: of each host that is done, and of each step on the way."""
-
-    seen: Callable[[HostReport], None]
-    told: Callable[[str, str], None] | None
-
-
-@contextmanager
-def progress(verb: str, total: int, *, quiet: bool) -> Iterator[Watched]:
-    """A bar over hosts on stderr, where that is a terminal; steps as lines, unless ``quiet``."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn as Elapsed
-
-    from oakum.report import printable
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task(verb, total=total)
-
-        def told(host: str, step: str) -> None:
-            console.print(printable(f"{host}: {step}"), markup=False, highlight=False)
-
-        yield Watched(lambda row: bar.advance(task), None if quiet else told)
 
 
 def complain(text: str) -> None:

@@ -1,25 +1,37 @@
 """One host's visit: connect, probe, plan, change, verify, disconnect; whatever goes wrong stays in
 its row."""
 
+import enum
+import random
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
+import gevent
 from pyinfra.api.exceptions import ConnectError, NestedOperationError, PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_host
 
 from oakum import operations
 from oakum.deploy import HARDEN, Road, change, new_transaction_id
-from oakum.facts import HostFacts
+from oakum.facts import HostFacts, Read
 from oakum.history import ledger
 from oakum.model import HostReport, Outcome, Plan, Step
 from oakum.neighbours import around
 from oakum.planner import LEAVES
 from oakum.policy import Policy
-from oakum.probe import NoAnswer
+from oakum.probe import NoAnswer, ask
+from oakum.schedule import Window
+
+TRIES: Final = 3
+"""How often a host is connected to before it counts as unreachable; a busy sshd drops some. Only
+connecting is tried again, never a command. Where the inventory sets pyinfra's own
+``ssh_connect_retries`` these come on top."""
+
+LASTING: Final = ("Authentication error", "SSH host key error", "Could not resolve", "No host key")
+"""What pyinfra says of a connection that will not be had by trying again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,76 +48,216 @@ class Target:
         return tuple(dict.fromkeys(self.host.groups))
 
 
-def guarded(target: Target, visit: Callable[[Target], HostReport]) -> HostReport:
-    """What ``visit`` makes of a host, connected before and disconnected after; never raises."""
+class Want(enum.StrEnum):
+    """What a visit is for: read and plan, change, read the ledger, or look after a change again."""
+
+    LOOK = "look"
+    CHANGE = "change"
+    REMEMBER = "remember"
+    SOAK = "soak"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A visit that a host gets.
+
+    ``agreed`` is the row that an operator has seen and agreed to: a host whose plan is no longer
+    the same is left alone. ``transaction`` is the id that a change gets; where the host knows it
+    already, this visit takes up what another one began. Outside of ``window``, in the host's own
+    time, nothing is changed.
+    """
+
+    host: str
+    want: Want = Want.LOOK
+    agreed: HostReport | None = None
+    transaction: str | None = None
+    window: Window | None = None
+
+
+class NotNow(Exception):
+    """A change must not begin any more, or not yet; the message says why."""
+
+
+Begin = Callable[[HostReport], None]
+"""Told of a plan and its transaction just before it is carried out; raises NotNow to prevent it."""
+
+
+def visited(target: Target, task: Task, begin: Begin) -> HostReport:
+    """The row of a host that was visited; never raises but what ends the whole run."""
     host = target.host
     row = HostReport(name=host.name, groups=target.groups, reached=False)
     with ctx_host.use(host):
         try:
-            row = visit(target)
+            _connect(target)
+            row = _walk(target, task, begin)
         except ConnectError as error:
-            return replace(row, error=_words(error))
+            row = replace(row, error=_words(error))
+        except NotNow as reason:
+            row = not_reached(task.agreed or row, str(reason))
         except NoAnswer as error:
-            return replace(row, reached=host.connected, error=str(error))
+            row = replace(row, reached=host.connected, error=str(error))
         except Exception as error:  # one host's surprise must not end the run for the others
-            return replace(row, error=f"{type(error).__name__}: {error}")
+            row = replace(row, reached=host.connected, error=f"{type(error).__name__}: {error}")
         finally:
             _leave(host)
     return row
+
+
+def not_reached(row: HostReport, why: str) -> HostReport:
+    """The row of a host that a run was to change and did not come to."""
+    return replace(row, outcome=Outcome.NOT_REACHED, error=why, transaction=None)
+
+
+def _walk(target: Target, task: Task, begin: Begin) -> HostReport:
+    match task.want:
+        case Want.LOOK:
+            return _planned(target)[0]
+        case Want.REMEMBER:
+            entries = ledger(target.host)
+            return HostReport(name=target.host.name, groups=target.groups, history=entries)
+        case Want.SOAK:
+            return _soaked(target, task)
+        case Want.CHANGE:
+            return _changed(target, task, begin)
 
 
 def _words(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def planned(target: Target) -> tuple[HostReport, HostFacts]:
+@contextmanager
+def _limited(seconds: float, what: str) -> Iterator[None]:
+    """Raise NoAnswer where what is done here takes longer."""
+    timeout = gevent.Timeout(seconds)
+    try:
+        with timeout:
+            yield
+    except gevent.Timeout as passed:
+        if passed is not timeout:
+            raise
+        raise NoAnswer(f"{what} took longer than {seconds:g} s") from None
+
+
+def _connect(target: Target) -> None:
+    """Connect, within the time limit; try again with growing, random pauses where that may help."""
     host = target.host
-    host.connect(show_errors=False, raise_exceptions=True)
-    facts, plan = target.road.look(host, target.policy)
-    row = HostReport(name=host.name, groups=target.groups, facts=facts.summary(), plan=plan)
+    with _limited(target.policy.time_limits.connect, "connecting"):
+        for turn in range(TRIES):
+            try:
+                host.connect(show_errors=False, raise_exceptions=True)
+                return
+            except ConnectError as error:
+                if turn == TRIES - 1 or any(word in str(error) for word in LASTING):
+                    raise
+            _leave(host)
+            gevent.sleep(random.uniform(0.5, 1) * 2**turn)
+
+
+def _planned(target: Target) -> tuple[HostReport, HostFacts]:
+    with _limited(target.policy.time_limits.probe, "reading the host"):
+        facts, plan = target.road.look(target.host, target.policy)
+    row = HostReport(name=target.host.name, groups=target.groups, facts=facts.summary(), plan=plan)
     return row, facts
 
 
-def remembered(target: Target) -> HostReport:
-    host = target.host
-    host.connect(show_errors=False, raise_exceptions=True)
-    return HostReport(name=host.name, groups=target.groups, history=ledger(host))
-
-
-def changed(
-    target: Target, agreed: HostReport | None, tell: Callable[[Step], None] = lambda _: None
-) -> HostReport:
-    """Bring a host to its plan, among its neighbours, and read it again; ``tell`` hears of their
-    steps as they are done."""
-    row, facts = planned(target)
+def _changed(target: Target, task: Task, begin: Begin) -> HostReport:
+    row, facts = _planned(target)
+    if task.transaction is not None and _last(facts) == task.transaction:
+        return _taken_up(target, facts, task.transaction, task.agreed or row)
     if (unended := facts.unended) is not None:
-        _follow(target.host, unended)
-        row, facts = planned(target)
+        _follow(target, unended)
+        row, facts = _planned(target)
     plan = row.plan or Plan(())
-    if agreed is not None and not _same(plan, agreed.plan):
+    if task.agreed is not None and not _same(plan, task.agreed.plan):
         error = "stale: the host is no longer what the plan was made from; plan again"
         return replace(row, error=error, outcome=Outcome.FAILED)
     if plan.idle:
         return replace(row, outcome=Outcome.UNCHANGED)
-    transaction_id = new_transaction_id()
+    if task.window is not None:
+        _inside(task.window, facts)
+    transaction_id = task.transaction or new_transaction_id()
     row = replace(row, transaction=transaction_id)
+    return around(
+        target.host,
+        target.policy,
+        facts,
+        row,
+        begin=lambda: begin(row),
+        carry=lambda: _carried_out(target, row, facts),
+    )
 
-    def carry() -> HostReport:
-        return _carried_out(target, row, plan, facts)
 
-    return around(target.host, target.policy, facts, row, carry, tell)
-
-
-def _carried_out(target: Target, row: HostReport, plan: Plan, facts: HostFacts) -> HostReport:
-    transaction_id = row.transaction or ""
+def _carried_out(target: Target, row: HostReport, facts: HostFacts) -> HostReport:
+    plan, transaction_id = row.plan or Plan(()), row.transaction or ""
+    if not plan.acts:
+        return replace(row, outcome=Outcome.UNCHANGED, transaction=None)
     try:
-        change(plan, facts, target.policy, transaction_id)
-    except NestedOperationError:
-        if _verdict(target.host) is None and _lost(target.host):
+        with _limited(_most(target), "the change"):
+            change(plan, facts, target.policy, transaction_id)
+    except (NestedOperationError, NoAnswer) as error:
+        lost = _verdict(target.host) is None and _lost(target.host)
+        if lost or isinstance(error, NoAnswer):
             _catch_up(target, transaction_id)
-        if _verdict(target.host) != "confirmed":
-            return _failed(target, row)
-    return _verified(target, replace(row, steps=tuple(_steps(target.host))), plan)
+        return _ended(target, row, plan)
+    return _verified(target, row, plan)
+
+
+def _last(facts: HostFacts) -> str | None:
+    known = facts.transaction
+    return known.value.id if isinstance(known, Read) and known.value else None
+
+
+def _taken_up(
+    target: Target, facts: HostFacts, transaction_id: str, agreed: HostReport
+) -> HostReport:
+    """The row of a change that an earlier visit of the same run began, and saw no end of."""
+    row = replace(agreed, transaction=transaction_id)
+
+    def followed() -> HostReport:
+        _follow(target, transaction_id)
+        return _ended(target, row, agreed.plan or Plan(()))
+
+    if not facts.away:
+        return followed()
+    away = replace(row, plan=Plan((), away=True))
+    return around(target.host, target.policy, facts, away, begin=lambda: None, carry=followed)
+
+
+def _ended(target: Target, row: HostReport, plan: Plan) -> HostReport:
+    """The row of a change that did not end in plain success; the host's verdict says in what."""
+    if _verdict(target.host) != "confirmed":
+        return _failed(target, row)
+    return _verified(target, row, plan)
+
+
+def _most(target: Target) -> float:
+    """Seconds after which no transaction can still be at it, by ``overdue_after`` of its script;
+    and those that packages may take."""
+    limits = target.policy.time_limits
+    return limits.install + limits.answer * 6 + limits.watch + limits.shadow * 2 + 360
+
+
+def _inside(window: Window, facts: HostFacts) -> None:
+    if not isinstance(facts.clock, Read):
+        raise NotNow(f"the host's own time is unknown, which --window {window} needs")
+    now = facts.clock.value
+    if not window.holds(now.time()):
+        raise NotNow(f"outside of --window {window}: it is {now:%H:%M} there")
+
+
+def _soaked(target: Target, task: Task) -> HostReport:
+    """The agreed row, unless what was changed a while ago does not hold any more."""
+    row = task.agreed or HostReport(name=target.host.name, groups=target.groups)
+    try:
+        with _limited(_most(target), "looking again"):
+            if row.transaction:
+                ask(target.host, operations.soak_command(row.transaction), operations.held)
+            _, _, left = target.road.check(target.host, target.policy, row.plan or Plan(()))
+    except NoAnswer as error:
+        left = str(error)
+    if left is None:
+        return row
+    return replace(row, outcome=Outcome.FAILED, error=f"did not hold: {left}"[:500])
 
 
 def _same(plan: Plan, agreed: Plan | None) -> bool:
@@ -121,23 +273,29 @@ def _essence(plan: Plan) -> Plan:
 
 def _lost(host: Host) -> bool:
     """Whether the connection died under an operation, or what ran there ended without a word."""
+    return _lost_client(host) or not _complaints(host)
+
+
+def _lost_client(host: Host) -> bool:
     client = getattr(host.connector, "client", None)
     transport = client.get_transport() if client else None
-    died = client is not None and not (transport and transport.is_active())
-    return died or not _complaints(host)
+    return client is not None and not (transport and transport.is_active())
 
 
 def _catch_up(target: Target, transaction_id: str) -> None:
     """Follow a transaction whose connection was lost, if the host can be reached again."""
     _leave(target.host)
-    with suppress(ConnectError):
-        target.host.connect(show_errors=False, raise_exceptions=True)
-        _follow(target.host, transaction_id)
+    with suppress(ConnectError, NoAnswer):
+        _connect(target)
+        _follow(target, transaction_id)
 
 
-def _follow(host: Host, transaction_id: str) -> None:
+def _follow(target: Target, transaction_id: str) -> None:
     """Wait until a transaction that is on the host has ended, however it ends."""
-    with suppress(NestedOperationError):
+    with (
+        suppress(NestedOperationError, NoAnswer),
+        _limited(_most(target), "following a transaction"),
+    ):
         operations.follow(name="Follow the transaction", transaction_id=transaction_id)
 
 
@@ -186,14 +344,33 @@ def _steps(host: Host) -> Iterator[Step]:
 def _verified(target: Target, row: HostReport, plan: Plan) -> HostReport:
     """Applied is said only when a second reading leaves nothing to change.
 
-    The row keeps the changes that were made, beside what every control says now.
+    The row keeps the changes that were made, beside what every control says now. A connection that
+    is lost here leaves something to know, so another one is made.
     """
+    row = replace(row, steps=tuple(_steps(target.host)))
     try:
-        facts, now, left = target.road.check(target.host, target.policy, plan)
+        facts, now, left = _checked(target, plan)
     except NoAnswer as error:
         return replace(row, outcome=Outcome.FAILED, error=f"changed, not verified: {error}")
     row = replace(row, facts=facts.summary(), plan=now)
     return replace(row, outcome=Outcome.FAILED if left else Outcome.APPLIED, error=left)
+
+
+def _checked(target: Target, plan: Plan) -> tuple[HostFacts, Plan, str | None]:
+    limit = target.policy.time_limits.probe
+    try:
+        with _limited(limit, "reading the host"):
+            return target.road.check(target.host, target.policy, plan)
+    except NoAnswer:
+        if not _lost_client(target.host):
+            raise
+    _leave(target.host)
+    try:
+        _connect(target)
+    except ConnectError as error:
+        raise NoAnswer(_words(error)) from None
+    with _limited(limit, "reading the host"):
+        return target.road.check(target.host, target.policy, plan)
 
 
 def _leave(host: Host) -> None:

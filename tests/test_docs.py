@@ -21,9 +21,9 @@ import yaml
 from oakum.cli import oakum
 from oakum.controls import controls
 from oakum.exit_codes import ExitCode
+from oakum.fleet import Fleet
 from oakum.model import Disruption, Outcome, Severity, Status
 from oakum.policy import Layer, resolve
-from oakum.rollout import Fleet
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -205,7 +205,7 @@ def test_example_inventories_load_with_their_group_data(
 ) -> None:
     """As the command line does it; a wrong key or value is refused here."""
     monkeypatch.chdir(ROOT)
-    for target in Fleet(f"inventories/{name}").targets:
+    for target in Fleet(f"inventories/{name}").targets.values():
         policy = target.policy.model_dump(mode="json")
         for group in ("all", *target.groups):
             for key, value in group_data().get(group, {}).items():
@@ -214,5 +214,6 @@ def test_example_inventories_load_with_their_group_data(
 
 def test_every_example_group_has_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    groups = {group for found in Fleet("inventories/example.py").targets for group in found.groups}
+    fleet = Fleet("inventories/example.py")
+    groups = {group for found in fleet.targets.values() for group in found.groups}
     assert group_data().keys() <= {"all", *groups}

@@ -3,6 +3,7 @@ but BadProbe."""
 
 import json
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ BASE = f"""
 =host.init systemd
 =host.packages apt
 =host.uid 0
+=host.clock 1795515635
+=host.zone +0130
 =host.cgroup v2
 <kernel.config
 |CONFIG_USER_NS=y
@@ -206,6 +209,7 @@ def test_a_whole_probe():
         init=Read("systemd"),
         packages=Read("apt"),
         uid=Read(0),
+        clock=Read(datetime(2026, 11, 24, 11, 50, 35, tzinfo=timezone(timedelta(minutes=90)))),
         kernel_config=Read(
             {"USER_NS": True, "SECCOMP": True, "OVERLAY_FS": True, "BRIDGE_NETFILTER": False}
         ),

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,13 +17,18 @@ import pytest
 from pyinfra.api.inventory import Inventory
 from pyinfra.connectors.fake import FakeConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine
+from pyinfra.context import ctx_state
 
-from oakum import deploy, errand, rollout, swarm
+from oakum import deploy, errand, swarm
+from oakum import fleet as fleets
 from oakum.errand import Trouble, here
-from oakum.model import HostReport, Outcome, Step
-from oakum.rollout import Access, Fleet
+from oakum.events import Events
+from oakum.fleet import Access, Fleet
+from oakum.model import HostReport, Outcome
+from oakum.rollout import Rollout
+from oakum.schedule import Amount, Strategy
 from oakum.swarm import LABEL, Node, Seen, quorum_lost, running_tasks, understood
-from oakum.visit import changed, guarded
+from oakum.visit import NotNow, Task, Want
 
 RECORDED = Path(__file__).parent / "probes" / "debian12-systemd-20.10.24.txt"
 DRIFT = RECORDED.read_text("utf-8")
@@ -53,6 +58,8 @@ class Played:
     hardened: bool = False
     away: str | None = None
     transaction: str = "confirmed"
+    known: str = ""
+    """What its probe says of its last transaction."""
     fails: tuple[str, ...] = ()
     """Commands that fail there, by a part of their text."""
 
@@ -112,6 +119,8 @@ class World:
             return "probe", None
         if "begin 2" in text:
             return "transaction", None
+        if re.search(r"^follow '?2", text, re.M):
+            return "follow", None
         if found := re.search(r"docker node update (.*) (\w+) >", text):
             return f"update {found[1]}", found
         for part, kind in {
@@ -135,6 +144,8 @@ class World:
             host.hardened = host.transaction == "confirmed"
             lines = ["step swap", f"verdict {host.transaction} X"]
             return host.hardened, lines, [] if host.hardened else ["failed: no dockerd"]
+        if kind == "follow":
+            return True, ["step swap", f"verdict {host.transaction} {TXN}"], []
         if kind == "mark":
             host.away = TXN
         if kind == "unmark":
@@ -172,6 +183,9 @@ class World:
         text = re.sub(r'"Swarm":\{[^}]*\}', f'"Swarm":{json.dumps(self.own(host))}', DRIFT)
         for old, new in SETS_RIGHT.items() if host.hardened else ():
             text = re.sub(old, new, text)
+        if host.known:
+            text = re.sub("[!=]oakum.transaction.*\n", "", text)
+            text = text.replace("<oakum.state", f"=oakum.transaction {host.known}\n<oakum.state")
         tasks = [json.dumps({"name": f"/{task}", "task": True}) for task in host.tasks]
         text = text.replace(
             "<containers\n", "".join(["<containers\n", *(f"|{row}\n" for row in tasks)])
@@ -199,7 +213,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
         monkeypatch.setattr(FakeConnector, "_lookup_response", answer)
         shared = {"fake_delay": 0.001, "fake_delay_jitter": 0, "oakum_only": [only], **data}
         inventory = Inventory(([(f"@fake/{host.name}", shared) for host in hosts], {}))
-        monkeypatch.setattr(rollout, "load_inventory", lambda name, override: inventory)
+        monkeypatch.setattr(fleets, "load_inventory", lambda name, override: inventory)
         return world, Fleet("played", access=Access(parallel=10))
 
     quick = SimpleNamespace(sleep=lambda seconds: gevent.sleep(0.005 * seconds))
@@ -210,11 +224,27 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
     return make
 
 
-def change(fleet: Fleet, *names: str) -> dict[str, HostReport]:
-    """Change the hosts that are named, or all; the others are in the inventory only."""
-    if names:
-        fleet.targets = [one for one in fleet.targets if one.host.name[6:] in names]
-    return {row.name[6:]: row for row in fleet.change(lambda _: None)}
+def only(fleet: Fleet, *names: str) -> Fleet:
+    """The fleet with some hosts meant; the others are in the inventory only."""
+    fleet.targets = {name: one for name, one in fleet.targets.items() if name[6:] in names}
+    return fleet
+
+
+def look(fleet: Fleet) -> HostReport:
+    (row,) = Rollout(fleet, Events("run", [])).look()
+    return row
+
+
+def change(
+    fleet: Fleet, *names: str, agreed: HostReport | None = None, sink: Any = None
+) -> dict[str, HostReport]:
+    """Change the hosts that are named, or all, in one stage."""
+    meant = only(fleet, *names) if names else fleet
+    events = Events("run", [sink] if sink else [])
+    strategy = Strategy(max_fail=Amount(99))
+    shown = {agreed.name: agreed} if agreed else None
+    rows = Rollout(meant, events, strategy=strategy).change("apply", "played", shown)
+    return {row.name[6:]: row for row in rows}
 
 
 def steps(row: HostReport) -> list[str]:
@@ -253,12 +283,11 @@ def test_a_worker_is_drained_changed_and_active_again(play: Play) -> None:
 def test_tasks_that_come_meanwhile_do_not_change_what_was_agreed_to(play: Play) -> None:
     """Another node was drained since, and this one took its tasks."""
     world, fleet = play(Played("m-1", manager=True), Played("w-1", tasks=["web.1"]), **DRAIN)
-    fleet.targets = fleet.targets[1:]
-    (seen,) = fleet.look(lambda _: None)
+    seen = look(only(fleet, "w-1"))
     assert seen.plan
     assert [(hit.container, hit.effect) for hit in seen.plan.impact] == [("web.1", "leaves")]
     world["w-1"].tasks += ["web.2"]
-    (row,) = fleet.change(lambda _: None, agreed={seen.name: seen})
+    row = change(fleet, agreed=seen)["w-1"]
     assert (row.outcome, row.error) == (Outcome.APPLIED, None)
 
 
@@ -330,20 +359,47 @@ def test_what_a_killed_run_left_drained_the_next_one_puts_back(play: Play, harde
     left = Played("w-1", availability="drain", labels={LABEL: f"{TXN}:active"}, away=TXN)
     left.hardened = hardened
     world, fleet = play(Played("m-1", manager=True), left, **DRAIN)
-    fleet.targets = fleet.targets[1:]
-    (seen,) = fleet.look(lambda _: None)
+    seen = look(only(fleet, "w-1"))
     assert seen.plan
     assert seen.plan.notes == (
         "a former run took this host from its neighbours and did not put it back",
     )
-    (row,) = fleet.change(lambda _: None, agreed={seen.name: seen})
+    row = change(fleet, agreed=seen)["w-1"]
     assert row.outcome is (Outcome.UNCHANGED if hardened else Outcome.APPLIED)
     assert world.saw("transaction") == ([] if hardened else ["w-1 transaction"])
     assert steps(row)[-1] == "swarm active again"
     assert (left.availability, left.labels, left.away) == ("active", {}, None)
-    (again,) = fleet.look(lambda _: None)
+    again = look(fleet)
     assert again.plan
     assert (again.plan.idle, again.plan.notes) == (True, ())
+
+
+def visit(fleet: Fleet, task: Task, begin: Any) -> HostReport:
+    with fleet.ready(lambda *_: None):
+        return fleet.visit(task, begin)
+
+
+def test_a_resumed_run_puts_back_the_host_whose_change_it_takes_up(play: Play) -> None:
+    left = Played("w-1", availability="drain", labels={LABEL: f"{TXN}:active"}, away=TXN)
+    left.hardened, left.known = True, f"{TXN} confirmed"
+    world, fleet = play(Played("m-1", manager=True), left, **DRAIN)
+    task = Task(host="@fake/w-1", want=Want.CHANGE, transaction=TXN)
+    row = visit(fleet, task, lambda _: None)
+    assert (row.outcome, row.error, row.transaction) == (Outcome.APPLIED, None, TXN)
+    assert world.saw("follow", "transaction") == ["w-1 follow"]
+    assert steps(row) == ["swap", "swarm active again"]
+    assert (left.availability, left.away) == ("active", None)
+
+
+def test_a_change_that_may_not_begin_any_more_drains_nobody(play: Play) -> None:
+    world, fleet = play(Played("m-1", manager=True), Played("w-1"), **DRAIN)
+
+    def begin(row: HostReport) -> None:
+        raise NotNow("the run has ended")
+
+    row = visit(fleet, Task(host="@fake/w-1", want=Want.CHANGE), begin)
+    assert (row.outcome, row.error) == (Outcome.NOT_REACHED, "the run has ended")
+    assert world.saw("mark", "update", "transaction") == []
 
 
 @pytest.mark.parametrize(
@@ -503,6 +559,17 @@ def test_a_clean_node_costs_one_command_and_is_not_drained(play: Play) -> None:
     assert world.asked == [("w-1", "probe")]
 
 
+class Heard:
+    """A sink that keeps the steps that it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def write(self, event: Mapping[str, Any], row: HostReport | None) -> None:
+        if event["event"] == "step":
+            self.steps.append(f"{event['step']} {event['detail']}".strip())
+
+
 # Commands ----------------------------------------------------------------------------------------
 
 
@@ -517,10 +584,8 @@ def test_commands_run_before_and_after(play: Play, tmp_path: Path) -> None:
     world, fleet = play(
         Played("a", member=False), oakum_before=before, oakum_after=[noting(file, "in")]
     )
-    told: list[Step] = []
-    (target,) = fleet.targets
-    with rollout.ctx_state.use(fleet.state):
-        row = guarded(target, lambda it: changed(it, None, told.append))
+    heard = Heard()
+    row = change(fleet, sink=heard)["a"]
     assert (row.outcome, row.error) == (Outcome.APPLIED, None)
     assert file.read_text() == "out @fake/a none\nin @fake/a applied\n"
     assert steps(row) == [
@@ -529,7 +594,7 @@ def test_commands_run_before_and_after(play: Play, tmp_path: Path) -> None:
         "swap",
         "after sh on the controller",
     ]
-    assert [step.name for step in told] == ["before", "before", "after"]
+    assert heard.steps == steps(row), "told as they are done, in that order"
     (ran,) = world.saw("command")
     assert ran.startswith("a command env OAKUM_HOST=@fake/a OAKUM_TRANSACTION=")
     assert ran.endswith(" 'lb ctl' 'drain; x' </dev/null")
@@ -801,8 +866,8 @@ def test_pyinfras_own_command_leaves_such_a_host_to_oakum(
     monkeypatch.setattr(deploy.operations, "refuse", lambda name, reason: refused.append(reason))
     monkeypatch.setattr(deploy, "change", lambda *_: None)
     monkeypatch.setattr(deploy, "verified", lambda **_: None)
-    (target,) = fleet.targets
-    with rollout.ctx_state.use(fleet.state), deploy.ctx_host.use(target.host):
+    (target,) = fleet.targets.values()
+    with ctx_state.use(fleet.state), deploy.ctx_host.use(target.host):
         target.host.connect()
         deploy._walk(deploy.HARDEN)
     said = "its neighbours have to be told before and after, which only oakum apply does"

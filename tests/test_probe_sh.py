@@ -32,7 +32,7 @@ SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", 
 AVAILABLE = [name for name in SHELLS if name != "busybox" or shutil.which(name)]
 WORDS = """
 host.name host.kernel host.arch host.os host.virt host.init host.packages host.uid host.clock
-host.boot host.cgroup host.lsm kernel.config sysctl
+host.zone host.boot host.cgroup host.lsm kernel.config sysctl
 entropy.hwrng entropy.rdrand entropy.available entropy.daemons entropy.haveged
 engine.cli engine.dockerd engine.package engine.origin engine.binary engine.socket
 engine.version engine.info

@@ -164,6 +164,7 @@ def test_outcomes_are_counted_beside():
         "held": 2,
         "unknown": 0,
         "unreached": 1,
+        "not_reached": 0,
         "changed": 1,
         "failed": 0,
         "rolled_back": 1,

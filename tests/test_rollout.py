@@ -2,17 +2,21 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyinfra.api.inventory import Inventory
 
-from oakum import deploy, rollout
+from oakum import deploy
+from oakum import fleet as fleets
 from oakum.deploy import HARDEN, Road, rolling_back
+from oakum.events import Events
+from oakum.fleet import Access, Fleet
 from oakum.model import HostReport, Outcome
-from oakum.rollout import Access, Fleet
+from oakum.rollout import Rollout
+from oakum.schedule import Amount, Strategy
 from oakum.selection import EmptySelection, select
 from oakum.undo import Selection
 from oakum.wire import BEGIN, END
@@ -77,7 +81,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> PlayedFleet:
             }
             entries.append((f"@fake/{name}", data))
         inventory = Inventory((entries, {}))
-        monkeypatch.setattr(rollout, "load_inventory", lambda name, override: inventory)
+        monkeypatch.setattr(fleets, "load_inventory", lambda name, override: inventory)
         return Fleet("played", access=Access(parallel=10), road=road)
 
     return make
@@ -85,7 +89,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> PlayedFleet:
 
 def commands(fleet: Fleet, name: str) -> list[str]:
     """What was executed on a host: ``probe``, ``history`` or ``transaction``."""
-    (host,) = [target.host for target in fleet.targets if target.host.name == f"@fake/{name}"]
+    host = fleet.targets[f"@fake/{name}"].host
     ran = host.connector.executed_commands  # type: ignore[attr-defined]
     kinds = {"\ntell ": "history", "oakum-probe 1 begin": "probe", "": "transaction"}
     return [next(kind for mark, kind in kinds.items() if mark in text) for text in ran]
@@ -95,13 +99,38 @@ def rows(found: list[HostReport]) -> dict[str, HostReport]:
     return {row.name.removeprefix("@fake/"): row for row in found}
 
 
-def ignore(row: HostReport) -> None:
-    pass
+class Heard:
+    """A sink that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def write(self, event: Mapping[str, Any], row: HostReport | None) -> None:
+        self.events.append({**event, "row": row})
+
+    def hosts(self, kind: str) -> list[str]:
+        named = (event["host"] for event in self.events if event["event"] == kind)
+        return [name.removeprefix("@fake/") for name in named]
+
+
+def look(fleet: Fleet, heard: Heard | None = None) -> list[HostReport]:
+    return Rollout(fleet, Events("run", [heard] if heard else [])).look()
+
+
+def change(
+    fleet: Fleet,
+    agreed: dict[str, HostReport] | None = None,
+    heard: Heard | None = None,
+    **how: Any,
+) -> list[HostReport]:
+    strategy = Strategy(**{"max_fail": Amount(99), **how})
+    events = Events("run", [heard] if heard else [])
+    return Rollout(fleet, events, strategy=strategy).change("apply", "played", agreed)
 
 
 def test_clean_host_costs_one_command_and_a_change_three(fleet: PlayedFleet) -> None:
     played = fleet(clean={}, drift={"probe": Turns(DRIFT, clean())})
-    found = rows(played.change(ignore))
+    found = rows(change(played))
     assert (found["clean"].outcome, commands(played, "clean")) == (Outcome.UNCHANGED, ["probe"])
     assert found["drift"].outcome is Outcome.APPLIED
     assert commands(played, "drift") == ["probe", "transaction", "probe"]
@@ -174,7 +203,7 @@ def test_what_goes_wrong_stays_in_its_row(
     fleet: PlayedFleet, plays: dict[str, Any], outcome: Outcome | None, error: str
 ) -> None:
     played = fleet(bad=plays, good={"probe": Turns(DRIFT, clean())})
-    found = rows(played.change(ignore))
+    found = rows(change(played))
     assert found["bad"].outcome is outcome
     assert error in (found["bad"].error or "")
     assert found["good"].outcome is Outcome.APPLIED
@@ -186,7 +215,7 @@ def test_only_a_transaction_without_a_word_is_followed(fleet: PlayedFleet) -> No
         silent={"probe": DRIFT, "transaction": {"success": False}},
         package={"probe": DRIFT, "transaction": failing("E: no such package")},
     )
-    found = rows(played.change(ignore))
+    found = rows(change(played))
     assert commands(played, "silent") == ["probe", "transaction", "transaction"]
     assert commands(played, "package") == ["probe", "transaction"]
     assert "the connection was lost" in (found["silent"].error or "")
@@ -204,16 +233,15 @@ def test_surprise_on_one_host_does_not_end_the_run(
     real = deploy.plan_for
     turns: Iterator[int] = iter(range(9))
     monkeypatch.setattr(deploy, "plan_for", surprise)
-    found = fleet(one={}, two={}).look(ignore)
+    found = look(fleet(one={}, two={}))
     assert [row.error for row in found] == ["ZeroDivisionError: a bug of ours", None]
 
 
 def test_report_is_in_inventory_order_and_told_as_it_comes(fleet: PlayedFleet) -> None:
-    told: list[str] = []
-    played = fleet(slow={"delay": 0.3}, quick={})
-    found = played.look(lambda row: told.append(row.name))
+    heard = Heard()
+    found = look(fleet(slow={"delay": 0.3}, quick={}), heard)
     assert [row.name for row in found] == ["@fake/slow", "@fake/quick"]
-    assert told == ["@fake/quick", "@fake/slow"]
+    assert heard.hosts("done") == ["quick", "slow"]
 
 
 def test_agreed_plan_is_the_one_that_is_carried_out(fleet: PlayedFleet) -> None:
@@ -222,8 +250,8 @@ def test_agreed_plan_is_the_one_that_is_carried_out(fleet: PlayedFleet) -> None:
         moved={"probe": Turns(DRIFT, clean())},
         done={},
     )
-    planned = {row.name: row for row in played.look(ignore)}
-    found = rows(played.change(ignore, agreed=planned))
+    planned = {row.name: row for row in look(played)}
+    found = rows(change(played, planned))
     assert found["same"].outcome is Outcome.APPLIED
     assert (found["moved"].outcome, commands(played, "moved")) == (Outcome.FAILED, ["probe"] * 2)
     assert "stale" in (found["moved"].error or "")
@@ -287,7 +315,7 @@ BACK = told(*standing(None), ledger=UNDONE)
 
 def test_a_rollback_costs_five_commands_and_nothing_to_undo_two(fleet: PlayedFleet) -> None:
     played = fleet(rolling_back(Selection()), old={**HARDENED, "now": BACK}, new={})
-    found = rows(played.change(ignore))
+    found = rows(change(played))
     assert (found["new"].outcome, commands(played, "new")) == (
         Outcome.UNCHANGED,
         ["probe", "history"],
@@ -341,13 +369,13 @@ def test_a_rollback_costs_five_commands_and_nothing_to_undo_two(fleet: PlayedFle
 def test_what_goes_wrong_with_a_rollback(
     fleet: PlayedFleet, plays: dict[str, Any], outcome: Outcome | None, error: str
 ) -> None:
-    (found,) = fleet(rolling_back(Selection()), bad={**HARDENED, **plays}).change(ignore)
+    (found,) = change(fleet(rolling_back(Selection()), bad={**HARDENED, **plays}))
     assert (found.reached, found.outcome) == (True, outcome)
     assert error in (found.error or "")
 
 
 def test_an_id_of_another_host_is_said(fleet: PlayedFleet) -> None:
-    (found,) = fleet(rolling_back(Selection(to=TWO)), host=HARDENED).look(ignore)
+    (found,) = look(fleet(rolling_back(Selection(to=TWO)), host=HARDENED))
     assert found.plan is None
     assert found.error == f"{TWO} is not in force on this host; in force: {ONE}"
 
@@ -355,7 +383,7 @@ def test_an_id_of_another_host_is_said(fleet: PlayedFleet) -> None:
 def test_a_conflict_leaves_the_host_alone(fleet: PlayedFleet) -> None:
     edited = told(*KEPT, *standing(b'{"userland-proxy": true}\n'), ledger=LEDGER)
     played = fleet(rolling_back(Selection()), host={**HARDENED, "stored": edited})
-    (found,) = played.change(ignore)
+    (found,) = change(played)
     assert (found.outcome, commands(played, "host")) == (Outcome.UNCHANGED, ["probe", "history"])
     assert found.plan
     assert [one.status for one in found.plan.findings] == ["held"]
@@ -363,7 +391,7 @@ def test_a_conflict_leaves_the_host_alone(fleet: PlayedFleet) -> None:
 
 def test_the_past_costs_one_command(fleet: PlayedFleet) -> None:
     played = fleet(old={"ledger": told(ledger=UNDONE)}, bad={"ledger": told(ledger="x\n")})
-    found = rows(played.remember(ignore))
+    found = rows(Rollout(played, Events("run")).remember())
     assert [entry.id for entry in found["old"].history] == [ONE, TWO]
     assert commands(played, "old") == ["history"]
     assert (found["bad"].history, found["bad"].error) == (

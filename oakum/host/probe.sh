@@ -235,6 +235,7 @@ say_host() {
     value host.packages "$packages"
     value host.uid "$uid" "id is missing"
     value host.clock "$(date +%s)" "date is missing"
+    value host.zone "$(date +%z)" "date is missing"
     value host.boot "$boot" "no /proc/sys/kernel/random/boot_id"
     cgroup=none
     [ ! -e /sys/fs/cgroup/devices/cgroup.procs ] || cgroup=v1

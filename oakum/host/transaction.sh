@@ -9,6 +9,7 @@
 #   boot         undo what a power cut left, before dockerd starts
 #   watch ID     the dead man's switch where no systemd is there to be one
 #   shadow ID F  inside namespaces of its own: start dockerd once under the file F
+#   soak ID      long after it was confirmed: look once more at what settle looked at
 #
 # The folder of a transaction: `journal` for who follows it; of file N its path, what is wanted
 # there (N.new or N.gone, N.stat) and what was there (N.was or N.absent, N.foreign for a stranger's
@@ -523,6 +524,7 @@ count_containers() {
     [ "$action" != none ] || return 0
     was_running=$(running) || refuse "cannot list the running containers"
     printf '%s\n' "$was_running" >"$dir/running" || refuse "cannot write $dir"
+    [ "$containers" = stay ] || printf '' >"$dir/may-stop"
     choose_dialer
     published >"$dir/ports" 2>/dev/null
     point counted
@@ -1049,6 +1051,35 @@ watch() {
     done
 }
 
+# soak: prints `held`, or why it did not hold; nothing is put back, for nobody knows what else has
+# happened since.
+soak() {
+    fail() { # what settle does where it finds something
+        printf 'failed: %s\n' "$(printable "$*")" >&2
+        exit 1
+    }
+    all_running() { all_fine; }
+    step() { :; }
+    [ "$(verdict)" = confirmed ] || fail "the ledger of this host does not say that $id was confirmed"
+    [ ! -e "$dir/running" ] || action=again
+    [ ! -e "$dir/may-stop" ] || containers=may-stop
+    while [ -e "$dir/expect.$((expects + 1))" ]; do expects=$((expects + 1)); done
+    watch=0
+    choose_dialer
+    settle
+    echo held
+}
+
+# all_fine: of the containers that ran, none has failed since; work that is done may end.
+all_fine() {
+    now=$(running) || return 1
+    while read -r one; do
+        case $now in *"$one"*) continue ;; esac
+        code=$(client inspect --format '{{.State.ExitCode}}' "$one" 2>/dev/null) || continue
+        [ "$code" = 0 ] || return 1
+    done <"$dir/running"
+}
+
 verb=$1 id=${2-} dir=$STATE/txn/${2-} crash=
 [ ! -e /etc/oakum-lab-host ] || crash=$(cat "$dir/crash" 2>/dev/null)
 case $verb in
@@ -1063,6 +1094,7 @@ case $verb in
     boot) boot ;;
     overdue) overdue ;;
     watch) watch ;;
+    soak) soak ;;
     shadow)
         read_manifest
         shadow "$3"

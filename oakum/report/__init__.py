@@ -15,6 +15,7 @@ class Standing(enum.StrEnum):
     """How a host stands: the worst of what is known of it, so that each host counts once."""
 
     UNREACHED = "unreached"
+    NOT_REACHED = "not_reached"
     UNKNOWN = "unknown"
     DRIFT = "drift"
     HELD = "held"
@@ -23,6 +24,8 @@ class Standing(enum.StrEnum):
 
 def standing(row: HostReport) -> Standing:
     """The first that is true, from not reached to ok; a file not yet written is drift."""
+    if left_out(row):
+        return Standing.NOT_REACHED
     if not row.reached:
         return Standing.UNREACHED
     if row.plan is None or (row.error and not broke(row)):
@@ -40,6 +43,11 @@ def broke(row: HostReport) -> bool:
     return row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK)
 
 
+def left_out(row: HostReport) -> bool:
+    """Whether the run stopped before it came to this host."""
+    return row.outcome is Outcome.NOT_REACHED
+
+
 def summary(report: Report) -> dict[str, int]:
     """Hosts by standing, then by outcome, in the order of the contract."""
     stood = [standing(row) for row in report.hosts]
@@ -51,6 +59,7 @@ def summary(report: Report) -> dict[str, int]:
         "held": stood.count(Standing.HELD),
         "unknown": stood.count(Standing.UNKNOWN),
         "unreached": stood.count(Standing.UNREACHED),
+        "not_reached": stood.count(Standing.NOT_REACHED),
         "changed": ended.count(Outcome.APPLIED),
         "failed": ended.count(Outcome.FAILED),
         "rolled_back": ended.count(Outcome.ROLLED_BACK),

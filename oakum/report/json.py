@@ -26,8 +26,10 @@ def render(report: Report) -> str:
         "profile": report.profile,
         "started": report.started,
         "finished": report.finished,
+        "run": report.run,
+        "stopped": report.stopped,
         "summary": summary(report),
-        "hosts": [_host(row) for row in report.hosts],
+        "hosts": [host_row(row) for row in report.hosts],
     }
     return written(document)
 
@@ -38,7 +40,8 @@ def written(document: Mapping[str, Any]) -> str:
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
-def _host(row: HostReport) -> dict[str, Any]:
+def host_row(row: HostReport) -> dict[str, Any]:
+    """One host of the report, as the contract has it."""
     plan = row.plan
     findings = sorted(plan.findings, key=lambda found: found.control) if plan else []
     return {

@@ -24,7 +24,8 @@ _STANDINGS: Final = {
     Standing.DRIFT: "drift",
     Standing.HELD: "held",
     Standing.UNKNOWN: "unknown",
-    Standing.UNREACHED: "not reached",
+    Standing.UNREACHED: "unreachable",
+    Standing.NOT_REACHED: "not reached",
     Standing.OK: "ok",
 }
 
@@ -87,6 +88,12 @@ def opening(report: Report, elapsed: float | None) -> str:
     return f"{verb} {number}{took}{profile}"
 
 
+def stopped(report: Report) -> str:
+    """Why the run ended before it came to all hosts, and how many are left."""
+    left = sum(row.outcome is Outcome.NOT_REACHED for row in report.hosts)
+    return f"Stopped: {report.stopped}. {counted(left, 'host')} not reached."
+
+
 def changes_hosts(command: str) -> bool:
     return command not in ("audit", "plan")
 
@@ -106,8 +113,11 @@ def outcomes(report: Report) -> dict[Outcome, str]:
 
 def ended(outcome: Outcome, command: str) -> str:
     """How it ended on a host; of a rollback in words that name no other one."""
-    return _TAKEN_BACK.get(outcome, outcome) if command == "rollback" else outcome
+    words = {**_IN_WORDS, **_TAKEN_BACK} if command == "rollback" else _IN_WORDS
+    return words.get(outcome, outcome)
 
+
+_IN_WORDS: Final[Mapping[Outcome, str]] = {Outcome.NOT_REACHED: "not reached"}
 
 _TAKEN_BACK: Final[Mapping[Outcome, str]] = {
     Outcome.APPLIED: "taken back",
@@ -171,7 +181,8 @@ def _distribution(values: Sequence[str]) -> str:
 
 def could_not(row: HostReport) -> str:
     """What is said of a host without a plan."""
-    word = (row.outcome or "could not tell") if row.reached else "not reached"
+    ended = row.outcome and _IN_WORDS.get(row.outcome, row.outcome)
+    word = ended or ("could not tell" if row.reached else "unreachable")
     return f"{word}: {row.error or 'no reason given'}"
 
 

@@ -20,6 +20,7 @@ from oakum.report import (
     Block,
     Standing,
     broke,
+    left_out,
     one_by_one,
     phrases,
     printable,
@@ -50,6 +51,8 @@ STYLES: Final[Mapping[str, str]] = {
     Status.WAIVED: "dim",
     Status.NOT_APPLICABLE: "dim",
     Standing.UNREACHED: "red",
+    Standing.NOT_REACHED: "",
+    Outcome.NOT_REACHED: "",
     Outcome.APPLIED: "green",
     Outcome.UNCHANGED: "green",
     Outcome.FAILED: "bold red",
@@ -97,6 +100,8 @@ def render(
     blocks = together(report.hosts, whole=verbosity > 0) if many else one_by_one(report.hosts)
     page = _page(report, blocks, _console(max(width, 40), colour), verbose=verbosity > 0)
     foot = _sides(_tally(report), _text(f"exit {exit_code}"), page)
+    if report.stopped:
+        foot = [*_wrapped(_text(phrases.stopped(report)), page.width, page), *foot]
     if verbosity < 0:
         return _written(foot, page)
     parts = [
@@ -174,7 +179,8 @@ def _head(heads: list[Text], block: Block, page: _Page) -> list[Text]:
 def _body(block: Block, plan: Plan, page: _Page) -> Iterator[Text]:
     row = block.rows[0]
     if row.error:
-        yield from _said("because" if broke(row) else "unknown", row.error, page, "red")
+        label = "because" if broke(row) or left_out(row) else "unknown"
+        yield from _said(label, row.error, page, "red")
     yield from _findings(plan, page)
     yield from _changes(row, plan, page)
     yield from _deferred(row, plan, page)

@@ -1,0 +1,189 @@
+"""What a command on hosts does, from its options to its exit code."""
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from oakum import events, options, screen
+from oakum.deploy import HARDEN, Road, new_transaction_id
+from oakum.events import BadLog, Events, Past, Sink
+from oakum.exit_codes import ExitCode
+from oakum.exit_codes import of as exit_code_of
+from oakum.fleet import Fleet
+from oakum.live import Live
+from oakum.model import HostReport, Outcome, Report, Severity
+from oakum.policy import PolicyError
+from oakum.rollout import Rollout
+from oakum.schedule import BadSchedule, Order
+from oakum.selection import EmptySelection, SelectionError
+
+Given = Mapping[str, Any]
+"""The options of a command, by the names that ``oakum.options`` gives them."""
+
+CHANGING: Final = {"apply": ("applying", "Apply this?"), "rollback": ("rolling back", "Take back?")}
+"""What changes hosts: what it does on the screen, and what is asked first."""
+
+
+def history(inventory: str, given: Given) -> NoReturn:
+    """Read the ledgers of the hosts, report, and end."""
+    _writable(given["output"])
+    started, clock = _now(), time.monotonic()
+    with _fleet(inventory, given, HARDEN) as fleet, _told("reading", fleet, given) as told:
+        rows = Rollout(fleet, told).remember()
+    report = Report("history", fleet.profiles, started, _now(), tuple(rows))
+    code = exit_code_of(report, None)
+    screen.write(report, given, code, None, time.monotonic() - clock)
+    sys.exit(code)
+
+
+def run(
+    command: str, inventory: str, given: Given, *, yes: bool = True, road: Road | None = None
+) -> NoReturn:
+    """Look at the hosts or change them, report, and end."""
+    if not yes and not sys.stdin.isatty():
+        _usage(
+            f"{command} asks before it changes anything, and nobody is there to answer; use --yes"
+        )
+    _writable(given["output"])
+    started, clock = _now(), time.monotonic()
+    with _fleet(inventory, given, road or HARDEN) as fleet:
+        if command in CHANGING:
+            report = _change(command, inventory, fleet, given, started, yes=yes)
+        else:
+            with _told("probing", fleet, given) as told:
+                rows = Rollout(fleet, told).look()
+            report = Report(command, fleet.profiles, started, _now(), tuple(rows))
+    code = exit_code_of(report, _severity(given["fail_on"]))
+    screen.write(report, given, code, _next(report, inventory, given), time.monotonic() - clock)
+    sys.exit(code)
+
+
+def _change(
+    command: str, inventory: str, fleet: Fleet, given: Given, started: str, *, yes: bool
+) -> Report:
+    """Look and ask where that is wanted, then change; the log lets another run go on with it."""
+    strategy = options.strategy_of(given)
+    past = _past(given["resume"], command, inventory, fleet)
+    doing, question = CHANGING[command]
+    agreed: dict[str, HostReport] = {}
+    if not yes or strategy.order is Order.LEAST_DISRUPTION_FIRST:
+        with _told("probing", fleet, given) as told:
+            agreed = {row.name: row for row in Rollout(fleet, told).look()}
+    if not yes and any(row.plan and not row.plan.idle for row in agreed.values()):
+        preview = Report("plan", fleet.profiles, started, _now(), tuple(agreed.values()))
+        click.echo(screen.page(preview, given, ExitCode.OK, None, None, stderr=True), err=True)
+        if not click.confirm(question, err=True):
+            raise click.exceptions.Exit(ExitCode.INTERRUPTED)
+    name = past.run if past else new_transaction_id()
+    with _told(doing, fleet, given, name, _log(name, past)) as told:
+        rollout = Rollout(fleet, told, strategy=strategy, past=past)
+        rows = rollout.change(command, inventory, agreed)
+    return Report(
+        command, fleet.profiles, started, _now(), tuple(rows), run=name, stopped=rollout.stopped
+    )
+
+
+def _past(word: str | None, command: str, inventory: str, fleet: Fleet) -> Past | None:
+    """The run that is to be resumed, if it was the same command on the same hosts."""
+    if word is None:
+        return None
+    past = events.past(word)
+    hosts = {name for stage in past.stages for name in stage.hosts}
+    if past.command != command:
+        raise BadLog(f"{past.run} was oakum {past.command}, not {command}")
+    if odd := sorted(hosts ^ set(fleet.targets)):
+        raise BadLog(
+            f"{past.run} was for other hosts of {past.inventory} ({', '.join(odd[:5])}); "
+            "give the same inventory and --limit again"
+        )
+    return past
+
+
+def _log(run: str, past: Past | None) -> list[Sink]:
+    try:
+        return [events.open_log(run, resumed=past is not None)]
+    except OSError as error:
+        screen.complain(f"no log of this run, so it cannot be resumed: {error}")
+        return []
+
+
+@contextmanager
+def _told(
+    doing: str, fleet: Fleet, given: Given, run: str | None = None, logs: Sequence[Sink] = ()
+) -> Iterator[Events]:
+    """Whoever is told what happens: the screen, the file of --events, the run's log."""
+    sinks = list(logs)
+    if given["events"]:
+        sinks.append(events.open_file(given["events"]))
+    with Live(doing, len(fleet.targets), quiet=bool(given["quiet"])) as live:
+        yield Events(run or new_transaction_id(), [live, *sinks])
+
+
+def _writable(output: Path | None) -> None:
+    if output is not None and not (output.parent.is_dir() and os.access(output.parent, os.W_OK)):
+        _usage(f"{output}: the folder {output.parent} is not there or cannot be written")
+
+
+@contextmanager
+def _fleet(inventory: str, given: Given, road: Road) -> Iterator[Fleet]:
+    """The fleet that is meant; what is wrong with the arguments ends here, before any host."""
+    try:
+        below, above = options.layers_of(given)
+        yield Fleet(
+            inventory,
+            limit=given["limit"],
+            below=below,
+            above=above,
+            access=options.access_of(given),
+            road=road,
+        )
+    except PolicyError as error:
+        _usage("\n".join(error.problems))
+    except EmptySelection as error:
+        screen.complain(str(error))
+        sys.exit(ExitCode.UNKNOWN)
+    except (SelectionError, BadSchedule, BadLog) as error:
+        _usage(str(error))
+    except KeyboardInterrupt:
+        screen.complain("interrupted; hosts that were being changed finish alone")
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _severity(word: str) -> Severity | None:
+    return None if word == "never" else Severity(word)
+
+
+def _next(report: Report, inventory: str, given: Given) -> str | None:
+    """The command that an operator would type next."""
+    words = [f"--limit {shlex.quote(word)}" for word in given["limit"]]
+    for key in ("only", "skip"):
+        words += [f"--{key} {shlex.quote(','.join(given[key]))}"] if given.get(key) else []
+    if given["policy"] and report.command != "rollback":
+        words += [f"--policy {shlex.quote(str(given['policy']))}"]
+    words += ["--sudo"] if given["sudo"] else []
+    rest = " ".join([shlex.quote(inventory), *words])
+    if report.stopped and report.run:
+        return f"oakum {report.command} {rest} --resume {report.run}"
+    if any(row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK) for row in report.hosts):
+        return f"oakum {'history' if report.command == 'rollback' else 'plan'} {rest}"
+    changing = any(row.plan and row.plan.changes for row in report.hosts)
+    if report.command in CHANGING or not changing:
+        return None
+    return f"oakum {'plan' if report.command == 'audit' else 'apply'} {rest}"
+
+
+def _usage(text: str) -> NoReturn:
+    screen.complain(text)
+    sys.exit(ExitCode.USAGE)
