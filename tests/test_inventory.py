@@ -15,12 +15,12 @@ from pyinfra.connectors.docker import DockerConnector, PodmanConnector
 from pyinfra.connectors.local import LocalConnector
 
 from oakum.deploy import policy_for
+from oakum.fleet import Fleet
 from oakum.inventory import programs, sources, values
 from oakum.inventory.connector import NoConnector, ProxiedSSHConnector
 from oakum.inventory.keys import CONNECTION, PROXY_COMMAND, host_data
 from oakum.inventory.values import Said
 from oakum.policy import PolicyError
-from oakum.rollout import Fleet
 from oakum.selection import EmptySelection, SelectionError, load_inventory
 
 ROOT = Path(__file__).parents[1]
@@ -462,7 +462,7 @@ def test_the_example_fleet_is_the_one_in_pyinfra_form(monkeypatch: pytest.Monkey
     """Both examples want the same of the same hosts."""
     monkeypatch.chdir(ROOT)
     fleets = [
-        {target.host.name: policy_for(target.host) for target in Fleet(name).targets}
+        {host: policy_for(target.host) for host, target in Fleet(name).targets.items()}
         for name in ("@ansible/inventories/ansible/hosts.yml", "inventories/example.py")
     ]
     assert fleets[0] == fleets[1]
