@@ -181,6 +181,8 @@ def audit() -> None:
 def _walk(road: Road) -> None:
     host = _current()
     policy, facts, plan, reason = _seen(host, road)
+    if policy.has_neighbours and not plan.idle:
+        reason = "its neighbours have to be told before and after, which only oakum apply does"
     operations.refuse(name="Read the host", reason=reason)
     if host.state.config.DIFF and not host.state.is_executing:
         for row in [*plan.changes, *plan.deferred]:

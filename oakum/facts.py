@@ -15,6 +15,10 @@ CAP_SYS_RESOURCE: Final = 24
 """Number of the capability that lifts rlimit bounds, ``linux/capability.h``."""
 
 
+AWAY: Final = "away"
+"""The file below /var/lib/oakum that stands there while a host is away from its neighbours."""
+
+
 class CannotTell(Exception):
     """A reading is missing; the message is the reason. Caught in exactly one place, ``judge``."""
 
@@ -101,7 +105,7 @@ class Container:
     """A running container, as far as a change of its host can touch it.
 
     ``ports`` are published addresses such as ``0.0.0.0:80`` or ``[::1]:3000``; ``mounts`` are
-    sources on the host.
+    sources on the host. ``task`` says that a swarm put it there.
     """
 
     name: str
@@ -115,6 +119,7 @@ class Container:
     ports: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     security: tuple[str, ...] = ()
+    task: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,11 @@ class HostFacts:
         if engine is None:
             raise CannotTell("no Docker engine on this host")
         return engine.version
+
+    @property
+    def away(self) -> bool:
+        """Whether a run took the host from its neighbours and did not put it back."""
+        return isinstance(self.oakum_state, Read) and AWAY in self.oakum_state.value
 
     @property
     def unended(self) -> str | None:

@@ -142,6 +142,8 @@ class Plan:
     ``changes`` is empty when nothing is left to do. ``deferred`` holds the files that a host
     without an engine should have before its first dockerd starts; ``apply`` does not write them.
 
+    ``away`` says that a former run took the host from its neighbours and did not put it back.
+
     Of a rollback only: ``undoes`` are the transactions that it takes back, newest first;
     ``live_restore_last`` says that live-restore goes off, but only by a reload after everything
     else; ``leave`` that nothing of oakum's shall stay on the host.
@@ -153,14 +155,20 @@ class Plan:
     disruption: Disruption = Disruption.NONE
     impact: tuple[Impact, ...] = ()
     notes: tuple[str, ...] = ()
+    away: bool = False
     undoes: tuple[str, ...] = ()
     live_restore_last: bool = False
     leave: bool = False
 
     @property
+    def acts(self) -> bool:
+        """Whether there is something to do on the host itself."""
+        return bool(self.changes or self.undoes or self.leave)
+
+    @property
     def idle(self) -> bool:
         """Whether a host with this plan is left alone."""
-        return not (self.changes or self.undoes or self.leave)
+        return not (self.acts or self.away)
 
 
 class Ending(enum.StrEnum):

@@ -382,6 +382,7 @@ def _container(row: str) -> Container:
         ports=tuple(_ports(known.get("ports") or {})),
         mounts=tuple(str(mount.get("source", "")) for mount in mounts),
         security=tuple(map(str, known.get("securityopt") or ())),
+        task=bool(known.get("task")),
     )
 
 

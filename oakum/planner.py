@@ -61,10 +61,11 @@ def build(
     """
     wanted = [control for control in controls if policy.wants(control.id)]
     judged = [judge(control, facts, policy, today) for control in wanted]
-    verdicts = _within(policy.max_disruption, judged, facts)
+    staying = without_tasks(facts, policy)
+    verdicts = _within(policy.max_disruption, judged, staying)
     findings = tuple(verdict.finding for verdict in verdicts)
     drifting = [verdict for verdict in verdicts if verdict.drifts]
-    changes = tuple(_changes(drifting, facts))
+    changes = tuple(_changes(drifting, staying))
     disruption = max((change.disruption for change in changes), default=Disruption.NONE)
     bare = facts.engine == Read(None)
     return Plan(
@@ -72,8 +73,9 @@ def build(
         changes,
         _before_first_start(facts, policy, wanted, today) if bare else (),
         disruption=disruption,
-        impact=tuple(_impact(drifting, facts, disruption)),
-        notes=(*_of_last_transaction(facts), *_notes(drifting, facts, disruption)),
+        impact=tuple(_impact(drifting, facts, policy, disruption)),
+        notes=(*_of_former_runs(facts), *_notes(drifting, staying, disruption)),
+        away=facts.away and policy.has_neighbours,
     )
 
 
@@ -153,6 +155,14 @@ def cost(verdict: Verdict, verdicts: Sequence[Verdict], facts: HostFacts) -> Dis
     if reload_does and reload_is_logged(facts):
         return Disruption.RELOAD
     return Disruption.RESTART if containers_stay(verdicts, facts) else Disruption.OUTAGE
+
+
+def without_tasks(facts: HostFacts, policy: Policy) -> HostFacts:
+    """The facts, without the containers that leave the host before anything would stop them."""
+    if not policy.drains_tasks or not isinstance(facts.containers, Read):
+        return facts
+    staying = tuple(container for container in facts.containers.value if not container.task)
+    return replace(facts, containers=Read(staying))
 
 
 def containers_stay(verdicts: Sequence[Verdict], facts: HostFacts) -> bool:
@@ -291,19 +301,26 @@ def _by_newest(verdict: Verdict) -> bool:
 
 
 def _impact(
-    drifting: Iterable[Verdict], facts: HostFacts, disruption: Disruption
+    drifting: Iterable[Verdict], facts: HostFacts, policy: Policy, disruption: Disruption
 ) -> Iterator[Impact]:
     if disruption < Disruption.RESTART:
         return
-    yield from restart_hits(facts, disruption)
+    yield from restart_hits(facts, policy, disruption)
+    staying = without_tasks(facts, policy)
     for verdict in drifting:
-        yield from verdict.control.impact(facts)
+        yield from verdict.control.impact(staying)
 
 
-def restart_hits(facts: HostFacts, disruption: Disruption) -> Iterator[Impact]:
+LEAVES: Final = "leaves"
+"""The effect on a swarm's task whose node is drained first."""
+
+
+def restart_hits(facts: HostFacts, policy: Policy, disruption: Disruption) -> Iterator[Impact]:
     """What a restart of dockerd does to each running container. Raises CannotTell."""
     for container in facts.containers.value:
-        if disruption is Disruption.RESTART:
+        if container.task and policy.drains_tasks:
+            yield Impact(container.name, LEAVES, "its swarm's node is drained first")
+        elif disruption is Disruption.RESTART:
             yield Impact(container.name, "stays", "live-restore")
         elif container.restart in ("always", "unless-stopped"):
             yield Impact(container.name, "restarts", f"restart policy {container.restart}")
@@ -320,7 +337,9 @@ _ENDED: Final = {
 """What is worth knowing of the last transaction before the next one; of the others nothing is."""
 
 
-def _of_last_transaction(facts: HostFacts) -> Iterator[str]:
+def _of_former_runs(facts: HostFacts) -> Iterator[str]:
+    if facts.away:
+        yield "a former run took this host from its neighbours and did not put it back"
     last = facts.transaction.value if isinstance(facts.transaction, Read) else None
     if last is None or last.state not in _ENDED:
         return

@@ -22,6 +22,9 @@ from oakum.model import Disruption
 
 PREFIX: Final = "oakum_"
 
+NODE_NAME: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+"""What Kubernetes takes for a node's name: a subdomain of RFC 1123."""
+
 
 class PolicyError(Exception):
     """The policy is wrong; ``problems`` names each fault, its place and what to do."""
@@ -104,6 +107,42 @@ class Preflight(enum.StrEnum):
     REQUIRED = "required"
 
 
+class Swarm(enum.StrEnum):
+    """Whether the node of a swarm is drained before its containers would stop."""
+
+    DRAIN = "drain"
+    OFF = "off"
+
+
+class Where(enum.StrEnum):
+    """Where a command runs: on the host that is changed, or where oakum runs."""
+
+    HOST = "host"
+    CONTROLLER = "controller"
+
+
+class Command(_Strict):
+    """A program and its arguments, no shell; it fails when it takes more than ``limit`` seconds."""
+
+    where: Annotated[Where, Field(strict=False)]
+    run: tuple[Annotated[str, Field(pattern=r"^[^\x00]+$")], ...] = Field(
+        min_length=1, strict=False
+    )
+    limit: int = Field(default=60, ge=1, le=3600)
+
+
+class Kubernetes(_Strict):
+    """The node that a host is in a cluster: the ``context`` of kubectl, the ``node``'s name where
+    it is not the host's, seconds that its drain may take, more options of ``kubectl drain``."""
+
+    context: str = Field(min_length=1)
+    node: str | None = Field(default=None, pattern=NODE_NAME)
+    limit: int = Field(default=300, ge=1, le=3600)
+    drain_options: tuple[Annotated[str, Field(pattern="^--[a-z]")], ...] = Field(
+        default=(), strict=False
+    )
+
+
 class Waiver(_Strict):
     """A control set aside for a while: why, by whom, and until which day (inclusive)."""
 
@@ -146,6 +185,24 @@ class Policy(_Strict):
     preflight: Annotated[Preflight, Field(strict=False), _Word] = Field(
         description="whether a host that cannot try the change beforehand is changed",
     )
+    before: tuple[Command, ...] = Field(
+        default=(), strict=False, description="commands before a change: where, run, limit"
+    )
+    after: tuple[Command, ...] = Field(
+        default=(), strict=False, description="commands after it, however it ended"
+    )
+    swarm: Annotated[Swarm, Field(strict=False), _Word] = Field(
+        description="whether a swarm node is drained before its containers would stop"
+    )
+    swarm_limit: int = Field(
+        ge=1, le=3600, description="seconds that its tasks may take to leave it"
+    )
+    swarm_manager: str | None = Field(
+        default=None, min_length=1, description="the host that is asked as its manager"
+    )
+    kubernetes: Kubernetes | None = Field(
+        default=None, description="the node to drain: context, node, limit, drain_options"
+    )
 
     @model_validator(mode="after")
     def _known_limits(self) -> "Policy":
@@ -155,6 +212,16 @@ class Policy(_Strict):
             if name not in ULIMITS:
                 raise ValueError(f"default_ulimits: {name} is no ulimit{nearest(name, ULIMITS)}")
         return self
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether anybody beside the host has a part in its change."""
+        return bool(self.before or self.after or self.kubernetes or self.drains_tasks)
+
+    @property
+    def drains_tasks(self) -> bool:
+        """Whether the tasks of a swarm leave a host before its containers would stop."""
+        return self.swarm is Swarm.DRAIN
 
     def waiver(self, control: str) -> Waiver | None:
         """The waiver of ``control``, current or expired; the one that lasts longest."""

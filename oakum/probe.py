@@ -10,6 +10,7 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.command import StringCommand
 from pyinfra.api.facts import FactBase
 from pyinfra.api.host import Host
+from pyinfra.connectors.util import CommandOutput
 
 from oakum.facts import HostFacts
 from oakum.parse import parse
@@ -25,7 +26,11 @@ MOST_OUTPUT: Final = 8_000_000
 
 
 class NoAnswer(Exception):
-    """The host gave no probe; the message says what was seen."""
+    """The host gave no probe; the message says what was seen. ``lost`` is the connection."""
+
+    def __init__(self, words: str, *, lost: bool = False) -> None:
+        super().__init__(words)
+        self.lost = lost
 
 
 @functools.cache
@@ -73,23 +78,35 @@ def ask(host: Host, text: str, understand: Callable[[Sequence[str]], T]) -> T:
         NoAnswer: the connection, the shell, sudo or the text failed, or ``understand`` raised
             BadProbe.
     """
-    bound(host)
-    arguments, _ = pop_global_arguments(host.state, host, {})
-    connector: dict[str, Any] = {
-        key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS
-    }
-    connector["_timeout"] = connector.get("_timeout") or TIME_LIMIT
-    try:
-        done, output = host.run_shell_command(StringCommand(text), **connector)
-    except TimeoutError:
-        raise NoAnswer(f"no answer within {connector['_timeout']} s") from None
-    except Exception as error:  # paramiko, OSError, EOFError: whatever a connection dies of
-        raise NoAnswer(f"the connection failed: {error or type(error).__name__}") from None
+    done, output = run(host, text)
     try:
         return understand(output.stdout_lines)
     except BadProbe as error:
         last = next((line for line in reversed(output.stderr_lines) if line.strip()), "")
         raise NoAnswer(last[:300] if last and not done else str(error)) from None
+
+
+def run(host: Host, text: str, limit: int | None = None) -> tuple[bool, CommandOutput]:
+    """Whether a shell text succeeded on a connected host, and what it printed.
+
+    ``limit`` is in seconds; without one it is the host's ``_timeout`` or TIME_LIMIT.
+
+    Raises:
+        NoAnswer: the connection failed (``lost``), or there was no answer in time.
+    """
+    bound(host)
+    arguments, _ = pop_global_arguments(host.state, host, {})
+    connector: dict[str, Any] = {
+        key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS
+    }
+    connector["_timeout"] = limit or connector.get("_timeout") or TIME_LIMIT
+    try:
+        return host.run_shell_command(StringCommand(text), **connector)
+    except TimeoutError:
+        raise NoAnswer(f"no answer within {connector['_timeout']} s") from None
+    except Exception as error:  # paramiko, OSError, EOFError: whatever a connection dies of
+        words = f"the connection failed: {error or type(error).__name__}"
+        raise NoAnswer(words, lost=True) from None
 
 
 def bound(host: Host) -> None:

@@ -26,6 +26,7 @@ from oakum.planner import (
     reload_hurts,
     reload_is_logged,
     restart_hits,
+    without_tasks,
 )
 from oakum.policy import Policy
 from oakum.threeway import Way, equal, finding, way_back
@@ -67,6 +68,11 @@ def build(facts: HostFacts, history: History, policy: Policy, selection: Selecti
     Raises:
         NotInForce: as ``chosen``.
     """
+    plan = _built(facts, history, policy, selection)
+    return replace(plan, away=facts.away and policy.has_neighbours)
+
+
+def _built(facts: HostFacts, history: History, policy: Policy, selection: Selection) -> Plan:
     entries = chosen(history, selection)
     undoes = tuple(entry.id for entry in entries)
     try:
@@ -76,7 +82,7 @@ def build(facts: HostFacts, history: History, policy: Policy, selection: Selecti
         way = way_back(facts, history, entries)
         if way.conflicts:
             return Plan(way.conflicts, notes=tuple(_named(entries, "would take back")))
-        plan = _planned(facts, way, entries)
+        plan = _planned(facts, policy, way, entries)
         if held := next(_held(facts, policy, way, plan), None):
             notes = tuple(_named(entries, "would take back"))
             return Plan(tuple(_said(entries, Status.HELD, held)), notes=notes)
@@ -119,10 +125,10 @@ def _as_planned(state: FileState, change: Change) -> bool:
 # What it costs -----------------------------------------------------------------------------------
 
 
-def _planned(facts: HostFacts, way: Way, entries: Sequence[Entry]) -> Plan:
+def _planned(facts: HostFacts, policy: Policy, way: Way, entries: Sequence[Entry]) -> Plan:
     """The plan of a way back without conflicts; daemon.json last, for it restarts dockerd."""
     target = facts.daemon_file.value.target
-    disruption, last = _cost(facts, way)
+    disruption, last = _cost(without_tasks(facts, policy), way)
     paths = sorted(way.changed, key=lambda path: path == target)
     changes = [_change(path, way, entries) for path in paths]
     if target in paths:
@@ -144,7 +150,7 @@ def _planned(facts: HostFacts, way: Way, entries: Sequence[Entry]) -> Plan:
         (),
         tuple(changes),
         disruption=disruption,
-        impact=tuple(restart_hits(facts, disruption)) if hits else (),
+        impact=tuple(restart_hits(facts, policy, disruption)) if hits else (),
         notes=tuple(_notes(facts, entries, changes, disruption, last)),
         live_restore_last=last,
     )

@@ -19,6 +19,8 @@ from oakum.deploy import HARDEN, Road, change, new_transaction_id
 from oakum.facts import HostFacts, Read
 from oakum.history import ledger
 from oakum.model import HostReport, Outcome, Plan, Step
+from oakum.neighbours import around
+from oakum.planner import LEAVES
 from oakum.policy import Policy
 from oakum.probe import NoAnswer, ask
 from oakum.schedule import Window
@@ -161,7 +163,7 @@ def _planned(target: Target) -> tuple[HostReport, HostFacts]:
 def _changed(target: Target, task: Task, begin: Begin) -> HostReport:
     row, facts = _planned(target)
     if task.transaction is not None and _last(facts) == task.transaction:
-        return _taken_up(target, task.transaction, task.agreed or row)
+        return _taken_up(target, facts, task.transaction, task.agreed or row)
     if (unended := facts.unended) is not None:
         _follow(target, unended)
         row, facts = _planned(target)
@@ -175,7 +177,20 @@ def _changed(target: Target, task: Task, begin: Begin) -> HostReport:
         _inside(task.window, facts)
     transaction_id = task.transaction or new_transaction_id()
     row = replace(row, transaction=transaction_id)
-    begin(row)
+    return around(
+        target.host,
+        target.policy,
+        facts,
+        row,
+        begin=lambda: begin(row),
+        carry=lambda: _carried_out(target, row, facts),
+    )
+
+
+def _carried_out(target: Target, row: HostReport, facts: HostFacts) -> HostReport:
+    plan, transaction_id = row.plan or Plan(()), row.transaction or ""
+    if not plan.acts:
+        return replace(row, outcome=Outcome.UNCHANGED, transaction=None)
     try:
         with _limited(_most(target), "the change"):
             change(plan, facts, target.policy, transaction_id)
@@ -192,10 +207,20 @@ def _last(facts: HostFacts) -> str | None:
     return known.value.id if isinstance(known, Read) and known.value else None
 
 
-def _taken_up(target: Target, transaction_id: str, agreed: HostReport) -> HostReport:
+def _taken_up(
+    target: Target, facts: HostFacts, transaction_id: str, agreed: HostReport
+) -> HostReport:
     """The row of a change that an earlier visit of the same run began, and saw no end of."""
-    _follow(target, transaction_id)
-    return _ended(target, replace(agreed, transaction=transaction_id), agreed.plan or Plan(()))
+    row = replace(agreed, transaction=transaction_id)
+
+    def followed() -> HostReport:
+        _follow(target, transaction_id)
+        return _ended(target, row, agreed.plan or Plan(()))
+
+    if not facts.away:
+        return followed()
+    away = replace(row, plan=Plan((), away=True))
+    return around(target.host, target.policy, facts, away, begin=lambda: None, carry=followed)
 
 
 def _ended(target: Target, row: HostReport, plan: Plan) -> HostReport:
@@ -236,8 +261,14 @@ def _soaked(target: Target, task: Task) -> HostReport:
 
 
 def _same(plan: Plan, agreed: Plan | None) -> bool:
-    """Whether two plans do the same; notes may tell of something that has ended since."""
-    return agreed is not None and replace(plan, notes=()) == replace(agreed, notes=())
+    """Whether two plans do the same; notes may tell of something that has ended since, and a
+    swarm's tasks may have come from a node that was drained before."""
+    return agreed is not None and _essence(plan) == _essence(agreed)
+
+
+def _essence(plan: Plan) -> Plan:
+    impact = tuple(hit for hit in plan.impact if hit.effect != LEAVES)
+    return replace(plan, notes=(), impact=impact)
 
 
 def _lost(host: Host) -> bool:

@@ -140,7 +140,7 @@ BASE = f"""
 =volumes.count 2
 =containers.count 3
 <containers
-|{{"id":"a1","name":"/web","image":"nginx:1.27","pid":900,"privileged":false,"userns":"host","pidmode":"","network":"bridge","restart":"always","securityopt":["no-new-privileges"],"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}}]}}
+|{{"id":"a1","name":"/web","image":"nginx:1.27","pid":900,"privileged":false,"userns":"host","pidmode":"","network":"bridge","restart":"always","securityopt":["no-new-privileges"],"task":true,"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}}]}}
 |{{"name":"/bare"}}
 >containers
 =kubelet no
@@ -280,6 +280,7 @@ def test_a_whole_probe():
                     ports=("0.0.0.0:80", "[::]:80"),
                     mounts=("/srv",),
                     security=("no-new-privileges",),
+                    task=True,
                 ),
                 Container("bare"),
             )

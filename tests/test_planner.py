@@ -384,6 +384,9 @@ def test_live_restore_that_is_not_active_needs_a_reload_alone(host, policy):
 ONLY_LIVE_RESTORE = {"only": ["live-restore"]}
 WITHOUT_LIVE_RESTORE = {"skip": ["live-restore"], "max_disruption": "outage"}
 ANY = {"max_disruption": "outage"}
+DRAIN = {"swarm": "drain"}
+TASKS = (Container("web.1.x", restart="no", task=True),)
+ONE_TASK = {"containers": TASKS, "info": {"Swarm": {"LocalNodeState": "active"}}}
 AUTHZ_FLAG = {"flags": {"authorization-plugin": ("x",)}, "unit_flags": {}}
 
 
@@ -406,6 +409,14 @@ AUTHZ_FLAG = {"flags": {"authorization-plugin": ("x",)}, "unit_flags": {}}
             ANY,
             Disruption.OUTAGE,
             id="swarm-has-no-live-restore",
+        ),
+        pytest.param(ONE_TASK, ANY, Disruption.OUTAGE, id="swarm-task"),
+        pytest.param(ONE_TASK, DRAIN, Disruption.RESTART, id="swarm-task-that-leaves"),
+        pytest.param(
+            {**ONE_TASK, "containers": (*TASKS, Container("db"))},
+            {**DRAIN, **ANY},
+            Disruption.OUTAGE,
+            id="beside-the-task-a-container-that-stays",
         ),
         pytest.param({"running": False}, ANY, Disruption.NONE, id="dockerd-does-not-run"),
         pytest.param(
@@ -566,6 +577,34 @@ def test_impact(host, policy, restart, live_restore, impact):
     )
     found = plan(facts, policy(max_disruption="outage", only=["userland-proxy"]))
     assert found.impact == (impact,)
+
+
+def test_a_task_leaves_before_anything_hits_it(host, policy):
+    tasks = (Container("web.1.x", ports=("[::]:80",), task=True),)
+    facts = host(containers=tasks, info={"Swarm": {"LocalNodeState": "active"}})
+    leaves = Impact("web.1.x", "leaves", "its swarm's node is drained first")
+    assert plan(facts, policy(**DRAIN, only=["userland-proxy"])).impact == (leaves,)
+    stays = plan(facts, policy(**ANY, only=["userland-proxy"])).impact
+    assert [hit.effect for hit in stays] == ["stops", "its port on [::1]:80 goes silent"]
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "away"),
+    [
+        pytest.param(("ledger", "away"), DRAIN, True, id="left-away"),
+        pytest.param(("ledger", "away"), {}, False, id="nobody-to-tell"),
+        pytest.param(("ledger",), DRAIN, False, id="not-away"),
+        pytest.param(Unread("permission denied"), DRAIN, False, id="unread"),
+    ],
+)
+def test_a_host_that_a_run_left_away_is_not_idle(host, policy, state, wanted, away):
+    found = plan(
+        host(config=HARDENED, info={"LiveRestoreEnabled": True}, oakum_state=state),
+        policy(**wanted),
+    )
+    assert (found.changes, found.away, found.idle) == ((), away, not away)
+    said = "a former run took this host from its neighbours and did not put it back"
+    assert (said in found.notes) == (state == ("ledger", "away"))
 
 
 def test_a_reload_hits_nobody(host, policy):

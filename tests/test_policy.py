@@ -296,6 +296,34 @@ def test_value(key, value, expected):
             ["oakum_default_ulimits.nofile: Input should be"],
             id="one-number",
         ),
+        pytest.param(
+            {"oakum_before": [{"where": "here", "run": "lb drain", "limit": 0}]},
+            [
+                "oakum_before.0.where: Input should be 'host' or 'controller'; seen: 'here'",
+                "oakum_before.0.run: Input should be a list; seen: 'lb drain' (layer 1)",
+                "oakum_before.0.limit: Input should be greater than or equal to 1; seen: 0",
+            ],
+            id="command-as-a-shell-line",
+        ),
+        pytest.param(
+            {"oakum_after": [{"where": "host", "run": []}]},
+            ["oakum_after.0.run: Tuple should have at least 1 item"],
+            id="empty-command",
+        ),
+        pytest.param(
+            {"oakum_swarm": "leave"},
+            ["oakum_swarm: Input should be 'drain' or 'off'; seen: 'leave' (layer 1)"],
+            id="swarm",
+        ),
+        pytest.param(
+            {"oakum_kubernetes": {"node": "-A", "drain_options": ["force"]}},
+            [
+                "oakum_kubernetes.context: Field required",
+                "oakum_kubernetes.node: String should match pattern",
+                "oakum_kubernetes.drain_options.0: String should match pattern",
+            ],
+            id="kubernetes",
+        ),
     ],
 )
 def test_a_slip_is_told_with_its_place(data, expected):
@@ -452,6 +480,12 @@ oakum_default_ulimits: {nofile: {soft: -1, hard: -1}}
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
 oakum_preflight: required
+oakum_before: [{where: controller, run: [lb, drain], limit: 9}]
+oakum_after: [{where: host, run: ["true"]}]
+oakum_swarm: drain
+oakum_swarm_limit: 600
+oakum_swarm_manager: m-1
+oakum_kubernetes: {context: prod, node: n-1, limit: 60, drain_options: [--force]}
 """
 
 

@@ -365,6 +365,27 @@ def test_the_cost_is_the_planners(was, new, known, disruption, last, impact):
     assert after(plan) == text(was)
 
 
+def test_a_swarms_tasks_leave_before_the_way_back():
+    node = {
+        "containers": (Container("web.1.x", task=True),),
+        "info": {"Swarm": {"LocalNodeState": "active"}},
+    }
+    made = past(text({}), text(PROXY))
+    assert back(made, **node).disruption == "outage"
+    plan = back(made, policy=policy_of(swarm="drain"), **node)
+    assert plan.disruption == "restart"
+    assert [hit.effect for hit in plan.impact] == ["leaves"]
+
+
+@pytest.mark.parametrize("selection", [LAST, EVERYTHING])
+def test_a_host_that_a_run_left_away_is_put_back_first(selection):
+    """Also where there is nothing to take back; with all of ours its mark would go, too."""
+    drains = policy_of(swarm="drain")
+    plan = back(Past(), selection, policy=drains, oakum_state=("away",))
+    assert (plan.changes, plan.away, plan.idle) == ((), True, False)
+    assert not back(Past(), selection, policy=drains).away
+
+
 def test_a_profile_that_daemon_json_names_is_read_by_a_restart():
     config = text({"seccomp-profile": PROFILE})
     made = Past({DAEMON_JSON: file(config), PROFILE: file(b"{}", PROFILE)})

@@ -10,7 +10,7 @@
 #
 # House rules: POSIX sh with coreutils or busybox; nothing is written, standard input is never
 # read; the Docker client asks only the local socket, and only for so long; no environment, label
-# or command of a container is printed; few processes, since each one costs a busy host dearly.
+# or command of a container is printed, but whether it is a swarm's task; few processes, since each one costs a busy host dearly.
 #
 # The environment may set OAKUM_PROBE_LIMIT (seconds to wait for any one answer) and
 # OAKUM_PROBE_PATH (where to look for programs).
@@ -809,6 +809,7 @@ shape='
 {"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"pid":{{json .State.Pid}},
 "started":{{json .State.StartedAt}},
 "health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}},
+"task":{{if index .Config.Labels "com.docker.swarm.task.id"}}true{{else}}false{{end}},
 {{with .HostConfig}}"privileged":{{json .Privileged}},"userns":{{json .UsernsMode}},
 "pidmode":{{json .PidMode}},"ipcmode":{{json .IpcMode}},"network":{{json .NetworkMode}},
 "restart":{{json .RestartPolicy.Name}},"memory":{{json .Memory}},"pids":{{json .PidsLimit}},
