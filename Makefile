@@ -18,7 +18,7 @@ check: $(SETUP) ## Format, lint, types, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck oakum/host/*.sh tests/lab/*.sh tests/lab/rootfs/usr/local/sbin/* .ci/run
+	$(BIN)/shellcheck oakum/host/*.sh tests/lab/*.sh tests/lab/rootfs/usr/local/sbin/* tests/lab/stubs/* .ci/run
 	$(BIN)/pytest -m "not lab"
 
 lab: $(SETUP) ## The same code against real hosts; needs root
