@@ -10,8 +10,8 @@ read-only; docker, dockerd and systemd are the programs in `stubs/`, which answe
 `tests/probes` recorded of a real host, and take a restart as far as `docker info` tells of it.
 
 **Simulated, and so never to be measured here:** dockerd, containers and reloads. The hosts share
-one kernel and the CPUs of this machine with whoever measures. What is real: SSH, every byte that oakum
-sends and reads, the probe, and the transaction with its shadow boot in real namespaces.
+one kernel and the CPUs of this machine with whoever measures. What is real: SSH, every byte that
+oakum sends and reads, the probe, and the transaction with its shadow boot in real namespaces.
 """
 
 from __future__ import annotations
