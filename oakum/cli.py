@@ -216,7 +216,7 @@ def _run(
         else:
             with progress("probing", total) as on:
                 shown = fleet.look(on.seen)
-            planned = {row.name: row for row in shown}
+            agreed = {row.name: row for row in shown}
             rows = shown
             if any(row.plan and not row.plan.idle for row in shown):
                 preview = Report("plan", fleet.profiles, started, _now(), tuple(shown))
@@ -225,7 +225,7 @@ def _run(
                 if not click.confirm(question, err=True):
                     raise click.exceptions.Exit(ExitCode.INTERRUPTED)
             with progress(doing, total) as on:
-                rows = fleet.change(on.seen, planned=planned, told=on.told)
+                rows = fleet.change(on.seen, agreed=agreed, told=on.told)
     report = Report(command, fleet.profiles, started, _now(), tuple(rows))
     code = exit_code_of(report, _severity(given["fail_on"]))
     screen.write(report, given, code, _next(report, inventory, given), time.monotonic() - clock)

@@ -45,16 +45,8 @@ MAY_IMPORT = {
         "undo",
     },
     "selection": {"policy"},
-    "rollout": {
-        "deploy",
-        "facts",
-        "history",
-        "model",
-        "operations",
-        "policy",
-        "probe",
-        "selection",
-    },
+    "visit": {"deploy", "facts", "history", "model", "operations", "policy", "probe"},
+    "rollout": {"deploy", "model", "policy", "probe", "selection", "visit"},
     "options": {"model", "policy", "rollout"},
     "screen": {"model", "report"},
     "cli": {

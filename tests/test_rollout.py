@@ -223,7 +223,7 @@ def test_agreed_plan_is_the_one_that_is_carried_out(fleet: PlayedFleet) -> None:
         done={},
     )
     planned = {row.name: row for row in played.look(ignore)}
-    found = rows(played.change(ignore, planned=planned))
+    found = rows(played.change(ignore, agreed=planned))
     assert found["same"].outcome is Outcome.APPLIED
     assert (found["moved"].outcome, commands(played, "moved")) == (Outcome.FAILED, ["probe"] * 2)
     assert "stale" in (found["moved"].error or "")
