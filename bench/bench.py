@@ -82,12 +82,12 @@ def page(figures: Figures, arguments: argparse.Namespace) -> str:
     lines = [
         BEGIN,
         "",
-        f"Measured on {today} by {shlex.quote(command)}: a virtual machine of "
+        f"Measured on {today} by `{command}`: a virtual machine of "
         f"{os.cpu_count()} cores and {memory} GiB, Linux {platform.release().split('-')[0]}, "
         f"{sshd}, Python {platform.python_version()}, {packages}, {', '.join(fleets.PINNED)}; "
         f"load average {os.getloadavg()[2]:.0f} over the last quarter of an hour.",
-        f"Fleets of {arguments.hosts} hosts in {arguments.rounds} rounds; Ansible and Mitogen once, "
-        f"on {arguments.ansible_hosts}.",
+        f"Fleets of {arguments.hosts} hosts in {arguments.rounds} rounds; Ansible and Mitogen "
+        f"once, on {arguments.ansible_hosts}.",
         "",
         "## Targets",
         "",
@@ -95,8 +95,8 @@ def page(figures: Figures, arguments: argparse.Namespace) -> str:
         "",
         "## Figures",
         "",
-        "Medians, with the number of runs; CPU of the controller's whole process tree; memory of its "
-        "largest process.",
+        "Medians, with the number of runs; CPU of the controller's whole process tree; memory of "
+        "its largest process.",
         "",
         "| what | runs | wall s | CPU s | MB | connections/execs/sftp per host |",
         "|---|---|---|---|---|---|",

@@ -1,8 +1,8 @@
 """What runs on fleets of the simulator cost: oakum, plain ssh, pyinfra, Ansible and Mitogen.
 
-Every figure is a Cost of one command on one fleet. Commands that are compared run in turn in the same
-round, on hosts of the same make, and medians of rounds are taken; a ratio of two medians is all that
-a shared machine lets one say.
+Every figure is a Cost of one command on one fleet. Commands that are compared run in turn in the
+same round, on hosts of the same make, and medians of rounds are taken: a ratio of two medians is
+all that a shared machine lets one say.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +86,13 @@ class Figures:
         return max(found, key=lambda counts: counts[1], default=None)
 
 
-def cost(fleet: Simulator, argv: Sequence[str], *, codes: Sequence[int] = (0,), **env: str) -> Cost:
+def cost(
+    fleet: Simulator,
+    argv: Sequence[str],
+    *,
+    codes: Sequence[int] = (0,),
+    env: Mapping[str, str] | None = None,
+) -> Cost:
     """Run a command on a fleet.
 
     Raises:
@@ -99,7 +105,7 @@ def cost(fleet: Simulator, argv: Sequence[str], *, codes: Sequence[int] = (0,), 
             subprocess.run(
                 [sys.executable, str(HERE / "measured.py"), str(result), *argv],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+                env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -180,7 +186,7 @@ def ansible(fleet: Simulator, *, mitogen: bool = False) -> Cost:
         env |= {"ANSIBLE_STRATEGY_PLUGINS": str(found), "ANSIBLE_STRATEGY": "mitogen_linear"}
     playbook = HERE / "ansible" / "harden.yml"
     words = ["-i", str(inventory), "-e", f"job={HERE / 'job'}", str(playbook)]
-    return cost(fleet, [str(VENV / "bin" / "ansible-playbook"), *words], **env)
+    return cost(fleet, [str(VENV / "bin" / "ansible-playbook"), *words], env=env)
 
 
 def install_ansible() -> None:

@@ -1,10 +1,10 @@
-"""The job of bench/ansible/harden.yml, as an ordinary pyinfra deploy: one operation after another."""
+"""The job of bench/ansible/harden.yml, as an ordinary pyinfra deploy."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from pyinfra import host
+from pyinfra.context import host
 from pyinfra.facts.server import Command
 from pyinfra.operations import files, server
 
