@@ -64,12 +64,9 @@ class Figures:
 
     def add(self, what: str, cost: Cost) -> None:
         self.runs.setdefault(what, []).append(cost)
-        connections, execs, sftp = cost.counts
-        print(
-            f"  {what:34} wall {cost.wall:7.2f} s  CPU {cost.cpu:6.2f} s  RSS {cost.rss:4.0f} MB  "
-            f"{connections:.3g}/{execs:.3g}/{sftp:.3g}",
-            flush=True,
-        )
+        counts = "/".join(f"{count:.3g}" for count in cost.counts)
+        hosts = f"  RSS {cost.rss:4.0f} MB  {counts}" if cost.rss else ""
+        print(f"  {what:38} wall {cost.wall:7.2f} s  CPU {cost.cpu:6.2f} s{hosts}", flush=True)
 
     def median(self, what: str, of: str) -> float | None:
         """Of ``wall``, ``cpu`` or ``rss``; None where it was not run."""
