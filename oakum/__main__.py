@@ -2,7 +2,7 @@
 
 import sys
 
-REACHES_HOSTS = frozenset({"audit", "plan", "apply", "rollback", "history"})
+REACHES_HOSTS = frozenset({"audit", "plan", "apply", "rollback", "history", "worker"})
 
 
 def main() -> None:

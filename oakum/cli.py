@@ -185,6 +185,26 @@ def _usage(text: str) -> NoReturn:
     sys.exit(ExitCode.USAGE)
 
 
+# What other processes of a run are started as ---------------------------------------------------
+
+
+@oakum.command(hidden=True)
+def worker() -> None:
+    """Visit hosts for another oakum; see oakum.crew."""
+    from oakum.worker import work
+
+    work()
+
+
+@oakum.command(hidden=True)
+@click.argument("address")
+def bridge(address: str) -> None:
+    """Visit hosts by the Dask cluster at ADDRESS for another oakum; see oakum.crew."""
+    from oakum.worker import bridge
+
+    bridge(address)
+
+
 # What needs no host ------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from oakum import operations, planner, undo
 from oakum.controls import controls
 from oakum.facts import HostFacts, Read
 from oakum.history import looked_at, remembered
+from oakum.inventory import PLACES
 from oakum.manifest import About
 from oakum.model import Finding, Kind, Plan, Status
 from oakum.policy import Layer, Policy, PolicyError, from_inventory, resolve
@@ -33,8 +34,15 @@ from oakum.probe import NoAnswer, read
 
 
 def layers(host: Host) -> list[Layer]:
-    """The ``oakum_*`` keys of a host's inventory data, lowest first: all, groups, host, --data."""
+    """The ``oakum_*`` keys of a host's inventory data, lowest first: all, groups, host, --data.
+
+    Those of an Ansible inventory are all the host's; each is told by the file that it is in.
+    """
     inventory: Any = host.inventory  # untyped in pyinfra
+    own = inventory.get_host_data(host.name)
+    places: dict[str, str] = own.get(PLACES, {})
+    files = [from_inventory({key: own[key]}, place) for key, place in places.items()]
+    rest = {key: value for key, value in own.items() if key not in places}
     groups = [
         from_inventory(inventory.get_group_data(group), f"group {group}")
         for group in dict.fromkeys(host.groups)
@@ -42,7 +50,8 @@ def layers(host: Host) -> list[Layer]:
     return [
         from_inventory(inventory.get_data(), "group all"),
         *groups,
-        from_inventory(inventory.get_host_data(host.name), f"host {host.name}"),
+        *files,
+        from_inventory(rest, f"host {host.name}"),
         from_inventory(inventory.get_override_data(), "--data"),
     ]
 

@@ -21,7 +21,7 @@ from typing import IO, Any, Final, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from oakum.model import HostReport, Outcome
+from oakum.model import HostReport, Outcome, Step
 from oakum.schedule import Stage
 
 KEEP: Final = 50
@@ -156,6 +156,10 @@ class Events:
         named = {"host": row.name, "outcome": row.outcome, "error": row.error} if row else {}
         for sink in self.sinks:
             sink.write({"time": now, "run": self.run, "event": event, **named, **more}, row)
+
+    def heard(self, host: str, step: Step) -> None:
+        """Tell of a step that a host's transaction has done."""
+        self.tell("step", host=host, step=step.name, detail=step.detail)
 
 
 # Reading -----------------------------------------------------------------------------------------

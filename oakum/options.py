@@ -71,6 +71,36 @@ output = _stack(
         help="Write what happens, as it happens, as JSON lines.",
     ),
 )
+
+
+def _read(parse: Callable[[str], Any]) -> Callable[..., Any]:
+    """A callback that refuses what ``parse`` raises ValueError for."""
+
+    def read(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return read
+
+
+def executor(text: str) -> str | int:
+    """``auto`` or ``here``; a number of processes, 0 for one for each core; or a Dask address.
+
+    Raises:
+        ValueError: none of these.
+    """
+    word, _, rest = text.partition(":")
+    if text in ("auto", "here"):
+        return text
+    if word == "processes" and (not rest or (rest.isdigit() and 0 < int(rest) <= 64)):
+        return int(rest or 0)
+    if word == "dask" and rest.startswith("//") and len(rest) > 2:
+        return f"tcp:{rest}"
+    raise ValueError(f"{text!r} is none of auto, here, processes, processes:N, dask://HOST:PORT")
+
+
 access = _stack(
     click.option("--ssh-user", help="SSH user to connect as."),
     click.option("--ssh-port", type=int, help="SSH port to connect to."),
@@ -85,19 +115,15 @@ access = _stack(
         type=click.IntRange(1, 500),
         help="Hosts at once.  [default: 40]",
     ),
+    click.option(
+        "--executor",
+        metavar="auto|here|processes[:N]|dask://HOST:PORT",
+        default="auto",
+        show_default=True,
+        callback=_read(executor),
+        help="Who visits the hosts: this process, N others, or a Dask cluster (oakum[dask]).",
+    ),
 )
-
-
-def _read(parse: Callable[[str], Any]) -> Callable[..., Any]:
-    """A callback that refuses what ``parse`` raises ValueError for."""
-
-    def read(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
-        try:
-            return None if value is None else parse(value)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-
-    return read
 
 
 def _canary(text: str) -> schedule.Amount | str:

@@ -19,7 +19,7 @@ from gevent.pool import Pool
 from oakum.deploy import new_transaction_id
 from oakum.events import Events, Past
 from oakum.fleet import Fleet
-from oakum.model import INTERRUPTED, HostReport, Outcome, Step
+from oakum.model import INTERRUPTED, HostReport, Outcome
 from oakum.schedule import CANARY, Stage, StopRule, Strategy, ready, stages
 from oakum.visit import Begin, NotNow, Task, Want, not_reached
 
@@ -232,16 +232,12 @@ class Rollout:
     def _in_order(self) -> list[HostReport]:
         return [self.rows[name] for name in self.fleet.targets]
 
-    def heard(self, host: str, step: Step) -> None:
-        """Tell of a step that a host's transaction has done."""
-        self.events.tell("step", host=host, step=step.name, detail=step.detail)
-
     @contextmanager
     def _open(self) -> Iterator[None]:
         if self.crew is not None and self.crew.remote:
             yield
         else:
-            with self.fleet.ready(self.heard):
+            with self.fleet.ready(self.events.heard):
                 yield
 
     def _interrupt(self) -> None:

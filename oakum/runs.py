@@ -1,6 +1,7 @@
 """What a command on hosts does, from its options to its exit code."""
 
 import os
+import pickle
 import shlex
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from oakum import events, options, screen
+from oakum.crew import GAINS_FROM, Workers, on_dask, on_this_machine
 from oakum.deploy import HARDEN, Road, new_transaction_id
 from oakum.events import BadLog, Events, Past, Sink
 from oakum.exit_codes import ExitCode
@@ -36,8 +38,12 @@ def history(inventory: str, given: Given) -> NoReturn:
     """Read the ledgers of the hosts, report, and end."""
     _writable(given["output"])
     started, clock = _now(), time.monotonic()
-    with _fleet(inventory, given, HARDEN) as fleet, _told("reading", fleet, given) as told:
-        rows = Rollout(fleet, told).remember()
+    with (
+        _fleet(inventory, given, HARDEN) as fleet,
+        _told("reading", fleet, given) as told,
+        _crew(fleet, given, told) as crew,
+    ):
+        rows = Rollout(fleet, told, crew=crew).remember()
     report = Report("history", fleet.profiles, started, _now(), tuple(rows))
     code = exit_code_of(report, None)
     screen.write(report, given, code, None, time.monotonic() - clock)
@@ -58,8 +64,8 @@ def run(
         if command in CHANGING:
             report = _change(command, inventory, fleet, given, started, yes=yes)
         else:
-            with _told("probing", fleet, given) as told:
-                rows = Rollout(fleet, told).look()
+            with _told("probing", fleet, given) as told, _crew(fleet, given, told) as crew:
+                rows = Rollout(fleet, told, crew=crew).look()
             report = Report(command, fleet.profiles, started, _now(), tuple(rows))
     code = exit_code_of(report, _severity(given["fail_on"]))
     screen.write(report, given, code, _next(report, inventory, given), time.monotonic() - clock)
@@ -75,16 +81,19 @@ def _change(
     doing, question = CHANGING[command]
     agreed: dict[str, HostReport] = {}
     if not yes or strategy.order is Order.LEAST_DISRUPTION_FIRST:
-        with _told("probing", fleet, given) as told:
-            agreed = {row.name: row for row in Rollout(fleet, told).look()}
+        with _told("probing", fleet, given) as told, _crew(fleet, given, told) as crew:
+            agreed = {row.name: row for row in Rollout(fleet, told, crew=crew).look()}
     if not yes and any(row.plan and not row.plan.idle for row in agreed.values()):
         preview = Report("plan", fleet.profiles, started, _now(), tuple(agreed.values()))
         click.echo(screen.page(preview, given, ExitCode.OK, None, None, stderr=True), err=True)
         if not click.confirm(question, err=True):
             raise click.exceptions.Exit(ExitCode.INTERRUPTED)
     name = past.run if past else new_transaction_id()
-    with _told(doing, fleet, given, name, _log(name, past)) as told:
-        rollout = Rollout(fleet, told, strategy=strategy, past=past)
+    with (
+        _told(doing, fleet, given, name, _log(name, past)) as told,
+        _crew(fleet, given, told) as crew,
+    ):
+        rollout = Rollout(fleet, told, crew=crew, strategy=strategy, past=past)
         rows = rollout.change(command, inventory, agreed)
     return Report(
         command, fleet.profiles, started, _now(), tuple(rows), run=name, stopped=rollout.stopped
@@ -125,6 +134,28 @@ def _told(
         sinks.append(events.open_file(given["events"]))
     with Live(doing, len(fleet.targets), quiet=bool(given["quiet"])) as live:
         yield Events(run or new_transaction_id(), [live, *sinks])
+
+
+@contextmanager
+def _crew(fleet: Fleet, given: Given, told: Events) -> Iterator[Workers | None]:
+    """Who visits the hosts; None is this process."""
+    wanted: str | int = given["executor"]
+    cores = len(os.sched_getaffinity(0))
+    if wanted == "auto":
+        wanted = 0 if len(fleet.targets) >= GAINS_FROM and cores > 1 else "here"
+    if wanted == "here":
+        yield None
+        return
+    team = on_dask(wanted) if isinstance(wanted, str) else on_this_machine(wanted or cores)
+    try:
+        roster = pickle.dumps(fleet.packed())
+    except Exception as error:  # an inventory may hold whatever it likes
+        raise SelectionError(
+            f"--executor: the inventory's data cannot go to another process: {error}; "
+            "use --executor here"
+        ) from None
+    with Workers(pickle.loads(roster), team, told.heard) as crew:
+        yield crew
 
 
 def _writable(output: Path | None) -> None:

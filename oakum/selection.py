@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from pyinfra.api.exceptions import InventoryError
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.state import State
@@ -20,6 +21,9 @@ PATIENCE: Final = {
 }
 """How often a connection is tried again, where the inventory says nothing: a busy sshd drops some.
 Only connecting is tried again, never a command. pyinfra's own default is not to."""
+
+_ANSIBLE: Final = (".yml", ".yaml", ".ini", ".json")
+"""How files end that pyinfra would take for the name of a host, and Ansible for an inventory."""
 
 
 class SelectionError(Exception):
@@ -37,6 +41,8 @@ def load_inventory(name: str, override: Mapping[str, Any]) -> Inventory:
         SelectionError: nothing of that name, or the file is wrong.
     """
     looks_like_a_file = name.endswith(".py") or ("/" in name and not name.startswith("@"))
+    if name.endswith(_ANSIBLE) and not name.startswith("@"):
+        raise SelectionError(f"{name}: for an Ansible inventory write @ansible/{name}")
     if looks_like_a_file and not Path(name).is_file():
         raise SelectionError(f"{name}: no such inventory file")
     try:
@@ -46,14 +52,16 @@ def load_inventory(name: str, override: Mapping[str, Any]) -> Inventory:
             )
     except (Exception, SystemExit) as error:  # an inventory file may raise whatever it likes
         cause = getattr(error, "exception", error)  # pyinfra wraps what a file raises
-        raise SelectionError(f"{name}: {type(cause).__name__}: {cause}") from error
+        kind = "" if isinstance(cause, InventoryError) else f"{type(cause).__name__}: "
+        raise SelectionError(f"{name}: {kind}{cause}") from error
     finally:
         ctx_state.reset()
     for key, value in PATIENCE.items():
         inventory.data.setdefault(key, value)
     if not len(inventory):
         raise EmptySelection(
-            f"{name}: no hosts; an inventory is a .py file, host1,host2, or a connector like @local"
+            f"{name}: no hosts; an inventory is a .py file, host1,host2, @ansible/PATH, or a "
+            "connector like @local"
         )
     return inventory
 
