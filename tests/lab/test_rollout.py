@@ -38,6 +38,7 @@ FLEET: Final = int(os.environ.get("OAKUM_LAB_FLEET") or 40)
 """Hosts of the big fleet; thousand are for a run by hand."""
 
 Event = Mapping[str, Any]
+Open = Callable[..., Any]
 
 
 def name(number: int) -> str:
@@ -164,7 +165,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+def desk(tmp_path: Path) -> Open:
     """``with desk(8, faults={…}) as me``: a fleet and who works on it; nothing of it stays."""
 
     @contextmanager
@@ -180,10 +181,7 @@ def desk(tmp_path: Path) -> Iterator[Callable[..., Any]]:
                         one.process.kill()
                     one.process.wait()
 
-    yield open_desk
-
-
-Open = Callable[..., Any]
+    return open_desk
 
 
 def outcomes(ran: Ran) -> list[str | None]:
