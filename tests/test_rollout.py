@@ -15,11 +15,13 @@ from pyinfra.api.inventory import Inventory
 
 from oakum import deploy
 from oakum import fleet as fleets
+from oakum.cli import apply
 from oakum.deploy import HARDEN, Road, rolling_back
 from oakum.events import Events, Past, open_log, past
 from oakum.fleet import Access, Fleet
-from oakum.model import Change, HostReport, Kind, Outcome, Plan
+from oakum.model import Change, HostReport, Kind, Outcome, Plan, Report
 from oakum.rollout import Rollout
+from oakum.runs import _next
 from oakum.schedule import Amount, Stage, Strategy, Window
 from oakum.selection import EmptySelection, select
 from oakum.undo import Selection
@@ -799,3 +801,13 @@ def test_a_log_whose_end_a_crash_tore_takes_a_second_resume(
             path.write_text(text[: text.rindex('"facts"') + len('"facts":{"os":"x"}')])
             assert past(ONE).done == {}
     assert past(ONE).done == {"a": row}
+
+
+def test_the_next_command_is_as_careful_as_the_one_that_stopped() -> None:
+    care = "--max-fail 10% --spread rack --pause 0.5 --window 22:00-05:30 --parallel 3"
+    line = f"--limit web --sudo {care} --count-unreachable --canary 1 --batch 1"
+    given = apply.make_context("apply", ["fleet.py", *line.split()]).params
+    report = Report("apply", "", "", "", (), run=ONE, stopped="because")
+    said = _next(report, "fleet.py", given)
+    begin = "oakum apply fleet.py --limit web --sudo"
+    assert said == f"{begin} {care} --count-unreachable --resume {ONE}"
