@@ -18,7 +18,7 @@ check: $(SETUP) ## Format, lint, types, unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck oakum/host/*.sh tests/lab/*.sh tests/lab/rootfs/usr/local/sbin/* .ci/run
+	$(BIN)/shellcheck oakum/host/*.sh tests/lab/*.sh tests/lab/rootfs/usr/local/sbin/* tests/lab/stubs/* .ci/run
 	$(BIN)/pytest -m "not lab"
 
 lab: $(SETUP) ## The same code against real hosts; needs root
@@ -40,8 +40,9 @@ docs: $(SETUP) ## Write the generated pages anew
 wheel: $(SETUP) ## Build dist/oakum-*.whl
 	$(BIN)/python -m pip -q wheel --no-deps --wheel-dir dist .
 
-bench: $(SETUP) ## Figures of speed, as ratios
-	$(BIN)/python bench/bench.py
+bench: $(SETUP) ## Figures of speed, as ratios; as root also of simulated fleets
+	@[ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || sh tests/lab/setup.sh
+	$(BIN)/python -m bench.bench $(ARGS)
 
 demo: $(SETUP) ## As root: one disposable host, audited, planned, hardened, and taken away
 	sh tests/lab/setup.sh

@@ -135,6 +135,8 @@ def open_log(run: str, *, resumed: bool = False) -> FileSink:
     except OSError:
         stream.close()
         raise BadLog(f"{run}: this run is still going on in another process") from None
+    if resumed:
+        stream.write("\n")  # ends a line that a crash tore
     return FileSink(stream, private=True)
 
 
@@ -199,14 +201,14 @@ def past(word: str) -> Past:
 
 
 def _read(run: str, lines: Iterable[str]) -> Past:
-    """A last line that a crash cut off says nothing."""
+    """A line that a crash tore, the last one of its process, says nothing."""
     events: list[dict[str, Any]] = []
     for number, line in enumerate(lines, 1):
         try:
             event = json.loads(line)
             events.append({**event, "event": str(event["event"])})
-        except (ValueError, TypeError, KeyError):
-            if events and not line.endswith("}"):
+        except (ValueError, TypeError, KeyError) as error:
+            if events and isinstance(error, json.JSONDecodeError):
                 continue
             raise BadLog(f"{run}, line {number}: no event of a run") from None
     if not events or events[0]["event"] != "run":
@@ -219,6 +221,7 @@ def _read(run: str, lines: Iterable[str]) -> Past:
             begun[event["host"]] = unpacked(event.get("row"))
         elif event["event"] == "done":
             begun.pop(event["host"], None)
+            done.pop(event["host"], None)  # what was done well may not have held
             row = unpacked(event.get("row"))
             if row.outcome in (Outcome.APPLIED, Outcome.UNCHANGED):
                 done[row.name] = row

@@ -219,6 +219,9 @@ class Rollout:
         def again(name: str) -> None:
             task = Task(host=name, want=Want.SOAK, agreed=self.rows[name])
             row = self._visit(task, _nothing)
+            if row.outcome is None:  # it could not even be asked
+                error = f"did not hold: {row.error}"
+                row = replace(self.rows[name], outcome=Outcome.FAILED, error=error)
             if row.outcome is not Outcome.APPLIED:
                 self._done(row, stage)
 

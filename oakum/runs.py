@@ -209,13 +209,23 @@ def _next(report: Report, inventory: str, given: Given) -> str | None:
     words += ["--sudo"] if given["sudo"] else []
     rest = " ".join([shlex.quote(inventory), *words])
     if report.stopped and report.run:
-        return f"oakum {report.command} {rest} --resume {report.run}"
+        return " ".join([f"oakum {report.command} {rest}", *_care(given), f"--resume {report.run}"])
     if any(row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK) for row in report.hosts):
         return f"oakum {'history' if report.command == 'rollback' else 'plan'} {rest}"
     changing = any(row.plan and row.plan.changes for row in report.hosts)
     if report.command in CHANGING or not changing:
         return None
     return f"oakum {'plan' if report.command == 'audit' else 'apply'} {rest}"
+
+
+def _care(given: Given) -> Iterator[str]:
+    """The options by which a run takes care of its hosts; its stages are in its log."""
+    for key in ("max_fail", "spread", "pause", "window", "max_disruption", "parallel"):
+        word = str(given.get(key) or 0)
+        if word != "0":
+            yield f"--{key.replace('_', '-')} {shlex.quote(word)}"
+    if given.get("count_unreachable"):
+        yield "--count-unreachable"
 
 
 def _usage(text: str) -> NoReturn:

@@ -74,8 +74,12 @@ class Task:
     window: Window | None = None
 
 
-class NotNow(Exception):
-    """A change must not begin any more, or not yet; the message says why."""
+class NotNow(gevent.GreenletExit):
+    """A change must not begin any more, or not yet; the message says why.
+
+    No Exception, so that whoever catches what a connection dies of lets it pass; and a visit that
+    is told so before its first step ends without a complaint.
+    """
 
 
 Begin = Callable[[HostReport], None]

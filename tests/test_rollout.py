@@ -3,22 +3,29 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
+from gevent.event import Event
 from pyinfra.api.inventory import Inventory
 
 from oakum import deploy
 from oakum import fleet as fleets
+from oakum.cli import apply
 from oakum.deploy import HARDEN, Road, rolling_back
-from oakum.events import Events
+from oakum.events import Events, Past, open_log, past
 from oakum.fleet import Access, Fleet
-from oakum.model import HostReport, Outcome
+from oakum.model import Change, HostReport, Kind, Outcome, Plan, Report
 from oakum.rollout import Rollout
-from oakum.schedule import Amount, Strategy
+from oakum.runs import _next
+from oakum.schedule import Amount, Stage, Strategy, Window
 from oakum.selection import EmptySelection, select
 from oakum.undo import Selection
+from oakum.visit import Begin, NotNow, Task, Want, not_reached
 from oakum.wire import BEGIN, END
 
 RECORDED = Path(__file__).parent / "probes" / "debian12-systemd-20.10.24.txt"
@@ -33,6 +40,12 @@ def clean() -> list[str]:
     text = re.sub(r"=file\.daemon\.stat .*", "=file.daemon.stat file 644 0 0 26 1", text)
     text = re.sub(r"@file\.daemon\.bytes.*", f"@file.daemon.bytes {PROXY_OFF.hex()}", text)
     return text.splitlines()
+
+
+def saying(name: str, value: str, probe: list[str] = DRIFT) -> list[str]:
+    """A probe's output with another answer for one reading."""
+    start = re.compile(rf"[!=@]{re.escape(name)} ")
+    return [f"={name} {value}" if start.match(line) else line for line in probe]
 
 
 def told(*lines: str, ledger: str = "") -> list[str]:
@@ -71,7 +84,9 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> PlayedFleet:
                 re.compile("^tell stored$", re.M): plays.get("stored", told()),
                 re.compile("^tell now ", re.M): plays.get("now", told()),
                 "oakum-probe 1 begin": plays.get("probe", clean()),
-                "begin 2": plays.get("transaction", CONFIRMED),
+                re.compile("^begin 2", re.M): plays.get("transaction", CONFIRMED),
+                re.compile(r'soak\.sh" soak 2'): plays.get("soak", ["held"]),
+                re.compile("^follow 2", re.M): plays.get("follow", []),
             }
             data = {
                 "fake_responses": responses,
@@ -88,10 +103,17 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> PlayedFleet:
 
 
 def commands(fleet: Fleet, name: str) -> list[str]:
-    """What was executed on a host: ``probe``, ``history`` or ``transaction``."""
+    """What was executed on a host: ``probe``, ``history``, ``transaction``, …"""
     host = fleet.targets[f"@fake/{name}"].host
     ran = host.connector.executed_commands  # type: ignore[attr-defined]
-    kinds = {"\ntell ": "history", "oakum-probe 1 begin": "probe", "": "transaction"}
+    kinds = {
+        "\ntell ": "history",
+        "oakum-probe 1 begin": "probe",
+        'soak.sh" soak ': "soak",
+        "\nbegin 2": "transaction",
+        "\nfollow 2": "follow",
+        "": "other",
+    }
     return [next(kind for mark, kind in kinds.items() if mark in text) for text in ran]
 
 
@@ -216,7 +238,7 @@ def test_only_a_transaction_without_a_word_is_followed(fleet: PlayedFleet) -> No
         package={"probe": DRIFT, "transaction": failing("E: no such package")},
     )
     found = rows(change(played))
-    assert commands(played, "silent") == ["probe", "transaction", "transaction"]
+    assert commands(played, "silent") == ["probe", "transaction", "follow"]
     assert commands(played, "package") == ["probe", "transaction"]
     assert "the connection was lost" in (found["silent"].error or "")
     assert found["package"].error == "E: no such package"
@@ -398,3 +420,394 @@ def test_the_past_costs_one_command(fleet: PlayedFleet) -> None:
         (),
         "ledger line 1: is no line of a ledger: 'x'",
     )
+
+
+# Through the fleet -------------------------------------------------------------------------------
+
+
+class Scripted:
+    """A crew that is told how each visit ends, and when; a visit begins its change at once."""
+
+    remote = False
+
+    def __init__(self, **ends: Any) -> None:
+        self.ends = ends
+        self.tasks: list[Task] = []
+        self.now: set[str] = set()
+        self.most = 0
+
+    def visit(self, task: Task, begin: Begin) -> HostReport:
+        name = task.host.removeprefix("@fake/")
+        self.tasks.append(task)
+        self.now.add(name)
+        self.most = max(self.most, len(self.now))
+        try:
+            end = self.ends.get(name, Outcome.APPLIED)
+            row = HostReport(name=task.host, transaction=task.transaction)
+            if callable(end):
+                return end(task, begin, row)
+            if isinstance(end, str) and not isinstance(end, Outcome):
+                return replace(row, reached=False, error=end)
+            if end is not Outcome.UNCHANGED:
+                begin(row)
+            gevent.sleep(0)
+            return replace(row, outcome=end)
+        except NotNow as reason:
+            return not_reached(HostReport(name=task.host), str(reason))
+        finally:
+            self.now.remove(name)
+
+    def asked(self) -> list[str]:
+        return [task.host.removeprefix("@fake/") for task in self.tasks]
+
+
+@dataclass
+class Went:
+    """How a rollout went."""
+
+    rows: dict[str, HostReport]
+    stopped: str | None
+    heard: Heard
+    crew: Scripted
+
+    def outcomes(self) -> list[str | None]:
+        return [row.outcome and str(row.outcome) for row in self.rows.values()]
+
+
+Rolled = Callable[..., Went]
+
+
+@pytest.fixture
+def rolled(fleet: PlayedFleet) -> Rolled:
+    """``rolled(crew, hosts, parallel=…, canary=…, …)``: a rollout over hosts of these names."""
+
+    def roll(
+        crew: Scripted,
+        names: str,
+        *,
+        parallel: int = 10,
+        data: dict[str, dict[str, Any]] | None = None,
+        past: Past | None = None,
+        agreed: dict[str, HostReport] | None = None,
+        **how: Any,
+    ) -> Went:
+        played = fleet(**{name: {} for name in names})
+        played.access = replace(played.access, parallel=parallel)
+        for name, more in (data or {}).items():
+            played.state.inventory.host_data[f"@fake/{name}"].update(more)
+        heard = Heard()
+        rollout = Rollout(
+            played, Events("run", [heard]), crew=crew, strategy=Strategy(**how), past=past
+        )
+        found = rollout.change("apply", "played", agreed)
+        return Went(rows(found), rollout.stopped, heard, crew)
+
+    return roll
+
+
+FAILS = Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        pytest.param(FAILS, "the canary failed", id="failed"),
+        pytest.param(Outcome.ROLLED_BACK, "the canary failed", id="rolled-back"),
+        pytest.param("no route", "the canary could not be read", id="unreachable"),
+    ],
+)
+def test_a_canary_that_fails_is_the_last_one(rolled: Rolled, end: Any, reason: str) -> None:
+    went = rolled(Scripted(a=end), "abc", canary=Amount(1), max_fail=Amount(99))
+    assert (went.stopped, went.crew.asked()) == (reason, ["a"])
+    assert went.outcomes()[1:] == ["not-reached"] * 2
+    assert went.rows["b"].error == reason
+
+
+@pytest.mark.parametrize(
+    ("allowed", "asked"),
+    [
+        pytest.param(Amount(0), "ab", id="none"),
+        pytest.param(Amount(1), "abcd", id="one"),
+        pytest.param(Amount(34, True), "abcdef", id="a-third-of-six"),
+        pytest.param(Amount(100, True), "abcdef", id="all"),
+    ],
+)
+def test_the_run_stops_with_the_failure_that_is_one_too_many(
+    rolled: Rolled, allowed: Amount, asked: str
+) -> None:
+    crew = Scripted(b=FAILS, d=Outcome.ROLLED_BACK, f=FAILS)
+    went = rolled(crew, "abcdef", max_fail=allowed, parallel=1)
+    assert "".join(crew.asked()) == asked
+    left = len("abcdef") - len(asked)
+    assert went.outcomes().count("not-reached") == left
+    assert (went.stopped is not None) is (allowed.of(6) < 3)
+
+
+@pytest.mark.parametrize(
+    ("counted", "asked"), [pytest.param(False, "abc", id="no"), pytest.param(True, "a", id="yes")]
+)
+def test_unreachable_hosts_count_where_that_is_wanted(
+    rolled: Rolled, counted: bool, asked: str
+) -> None:
+    crew = Scripted(a="no route", b="no route")
+    went = rolled(crew, "abc", parallel=1, count_unreachable=counted)
+    assert "".join(crew.asked()) == asked
+    assert went.stopped == ("1 failed or unreachable, --max-fail 0" if counted else None)
+
+
+def test_no_change_begins_after_the_stop(rolled: Rolled) -> None:
+    """While one fails, one has begun and finishes, one is about to begin, and one only reads."""
+    begun, failed = Event(), Event()
+
+    def fails(task: Task, begin: Begin, row: HostReport) -> HostReport:
+        begun.wait()
+        failed.set()
+        return replace(row, outcome=FAILS)
+
+    def finishes(task: Task, begin: Begin, row: HostReport) -> HostReport:
+        begin(row)
+        begun.set()
+        failed.wait()
+        gevent.sleep(0)
+        return replace(row, outcome=Outcome.APPLIED)
+
+    def late(task: Task, begin: Begin, row: HostReport) -> HostReport:
+        failed.wait()
+        begin(row)
+        raise AssertionError
+
+    def reads(task: Task, begin: Begin, row: HostReport) -> HostReport:
+        Event().wait()
+        raise AssertionError
+
+    crew = Scripted(a=fails, b=finishes, c=late, d=reads)
+    went = rolled(crew, "abcde", parallel=4)
+    assert went.outcomes() == ["failed", "applied", *["not-reached"] * 3]
+    assert went.heard.hosts("planned") == ["b"]
+    assert "e" not in crew.asked()
+
+
+def test_a_host_that_has_not_even_started_leaves_quietly(rolled: Rolled) -> None:
+    """The second failure comes between the start of a visit and its first step."""
+    turns: list[Event] = []
+
+    def first(task: Task, begin: Begin, row: HostReport) -> HostReport:
+        gevent.sleep(0)
+        return replace(row, outcome=Outcome.APPLIED)
+
+    def second(task: Task, begin: Begin, row: HostReport) -> HostReport:
+        turns[0].wait()
+        return replace(row, outcome=FAILS)
+
+    crew = Scripted(a=first, b=second)
+    real = Rollout._stage
+
+    def staged(self: Rollout, *args: Any) -> None:
+        turns.append(self.waking)
+        real(self, *args)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Rollout, "_stage", staged)
+        went = rolled(crew, "abc", parallel=2)
+    assert went.outcomes() == ["applied", "failed", "not-reached"]
+    assert crew.asked() == ["a", "b"]
+
+
+def test_batches_are_barriers_and_no_more_than_parallel_are_at_work(rolled: Rolled) -> None:
+    crew = Scripted()
+    went = rolled(crew, "abcdefg", canary=Amount(1), batches=(Amount(3),), parallel=2)
+    assert went.outcomes() == ["applied"] * 7
+    assert crew.most == 2
+    told = [
+        event.get("host", event.get("stage", "")).removeprefix("@fake/")
+        for event in went.heard.events
+        if event["event"] in ("stage", "begin", "done")
+    ]
+    parts = "".join(f"|{word}|" if len(word) > 1 else word for word in told).split("|")[1:]
+    found = dict(zip(parts[::2], parts[1::2], strict=True))
+    assert {stage: sorted(hosts) for stage, hosts in found.items()} == {
+        "canary": ["a"] * 2,
+        "batch 1": sorted("bcd" * 2),
+        "batch 2": sorted("efg" * 2),
+    }
+
+
+def test_one_failure_domain_is_worked_on_once_at_a_time(rolled: Rolled) -> None:
+    crew = Scripted()
+    racks = dict(zip("abcdef", "112233", strict=True))
+    went = rolled(crew, "abcdefg", data={n: {"rack": r} for n, r in racks.items()}, spread="rack")
+    assert crew.asked()[:4] == ["a", "c", "e", "g"], "who has no rack waits for nobody"
+    busy: list[str] = []
+    for event in went.heard.events:
+        rack = racks.get(str(event.get("host", "")).removeprefix("@fake/"))
+        if rack and event["event"] == "begin":
+            assert rack not in busy
+            busy.append(rack)
+        elif rack and event["event"] == "done":
+            busy.remove(rack)
+    assert went.outcomes() == ["applied"] * 7
+
+
+def test_a_run_is_gone_on_with(rolled: Rolled) -> None:
+    """Who was done is not asked; who was begun keeps its transaction; the rest gets new ones."""
+    done = HostReport(name="@fake/a", outcome=Outcome.APPLIED, transaction="A")
+    begun = HostReport(name="@fake/b", transaction="B")
+    order = (Stage("canary", ("@fake/a",)), Stage("batch 1", ("@fake/c", "@fake/b")))
+    past = Past("run", "apply", "played", order, {"@fake/a": done}, {"@fake/b": begun})
+    went = rolled(Scripted(), "abc", past=past, parallel=1)
+    assert went.crew.asked() == ["c", "b"], "in the order of the first run"
+    c, b = went.crew.tasks
+    assert (b.transaction, b.agreed) == ("B", begun)
+    assert c.transaction not in (None, "A", "B")
+    assert went.rows["a"] == done
+    assert went.outcomes() == ["applied"] * 3
+
+
+@pytest.mark.parametrize(
+    ("last", "ends", "outcome", "commands_"),
+    [
+        pytest.param(ONE, CONFIRMED, Outcome.APPLIED, ("follow", "probe"), id="ended-well"),
+        pytest.param(
+            ONE,
+            failing("failed: no", "verdict rolled-back X"),
+            Outcome.ROLLED_BACK,
+            ("follow",),
+            id="undone",
+        ),
+        pytest.param(
+            TWO, CONFIRMED, Outcome.APPLIED, ("transaction", "probe"), id="never-came-there"
+        ),
+    ],
+)
+def test_a_change_that_was_begun_is_taken_up(
+    fleet: PlayedFleet, last: str, ends: Any, outcome: Outcome, commands_: tuple[str, ...]
+) -> None:
+    (planned,) = look(fleet(a={"probe": DRIFT}))
+    begun = saying("oakum.transaction", f"{last} confirmed", DRIFT)
+    played = fleet(a={"probe": Turns(begun, clean()), "transaction": ends, "follow": ends})
+    row = replace(planned, transaction=ONE)
+    past = Past("r", "apply", "played", (Stage("batch 1", ("@fake/a",)),), {}, {"@fake/a": row})
+    (ended,) = Rollout(played, Events("r"), past=past).change("apply", "played")
+    assert (ended.outcome, ended.transaction) == (outcome, ONE), ended.error
+    assert tuple(commands(played, "a")) == ("probe", *commands_)
+
+
+def test_agreed_rows_are_what_a_host_gets(rolled: Rolled) -> None:
+    """Who has nothing to do, or could not be read, is not asked again."""
+    idle = HostReport(name="@fake/a", plan=Plan(()))
+    unread = HostReport(name="@fake/b", reached=False, error="no route")
+    change = Change(path="/x", kind=Kind.FILE, controls=("x",), before=None, after=b"")
+    busy = HostReport(name="@fake/c", plan=Plan((), (change,)))
+    agreed = {row.name: row for row in (idle, unread, busy)}
+    went = rolled(Scripted(), "abc", agreed=agreed)
+    assert went.outcomes() == ["unchanged", None, "applied"]
+    assert went.rows["b"].error == "no route"
+    assert [task.agreed for task in went.crew.tasks] == [busy]
+
+
+@pytest.mark.parametrize(
+    ("zone", "error"),
+    [
+        pytest.param("+0000", None, id="inside"),
+        pytest.param("+0300", "outside of --window 10:00-11:00: it is 13:30 there", id="outside"),
+        pytest.param(None, "own time is unknown, which --window 10:00-11:00 needs", id="unknown"),
+    ],
+)
+def test_a_window_is_in_the_hosts_own_time(
+    fleet: PlayedFleet, zone: str | None, error: str | None
+) -> None:
+    probe = saying("host.clock", str(int(datetime(2026, 1, 31, 10, 30, tzinfo=UTC).timestamp())))
+    probe = saying("host.zone", zone, probe) if zone else probe
+    played = fleet(a={"probe": Turns(probe, clean())})
+    (found,) = change(played, window=Window(time(10), time(11)))
+    if error is None:
+        assert found.outcome is Outcome.APPLIED
+    else:
+        assert (found.outcome, commands(played, "a")) == (Outcome.NOT_REACHED, ["probe"])
+        assert error in (found.error or "")
+
+
+@pytest.mark.parametrize(
+    ("plays", "error"),
+    [
+        pytest.param({}, None, id="held"),
+        pytest.param(
+            {"soak": failing("failed: dockerd is gone")},
+            "did not hold: failed: dockerd is gone",
+            id="dockerd-gone",
+        ),
+        pytest.param(
+            {"probe": Turns(DRIFT, clean(), DRIFT)},
+            "did not hold: still to change after the change: /etc/docker/daemon.json",
+            id="put-back",
+        ),
+    ],
+)
+def test_what_was_changed_is_looked_at_again(
+    fleet: PlayedFleet, plays: dict[str, Any], error: str | None
+) -> None:
+    first, second = ({"probe": Turns(DRIFT, clean())} for _ in range(2))
+    played = fleet(a={**first, **plays}, still={}, b=second)
+    found = rows(change(played, max_fail=Amount(0), batches=(Amount(2),), pause=0.01))
+    assert commands(played, "a")[:4] == ["probe", "transaction", "probe", "soak"]
+    assert commands(played, "still") == ["probe"], "what was not changed is not looked at"
+    assert found["a"].transaction
+    assert found["a"].error == error
+    assert found["a"].outcome is (Outcome.APPLIED if error is None else Outcome.FAILED)
+    assert found["b"].outcome is (Outcome.APPLIED if error is None else Outcome.NOT_REACHED)
+
+
+def test_a_changed_host_that_cannot_be_reached_again_did_not_hold(rolled: Rolled) -> None:
+    def gone(task: Task, begin: Begin, row: HostReport) -> HostReport:
+        if task.want is Want.SOAK:
+            return HostReport(name=task.host, reached=False, error="no route")
+        begin(row)
+        return replace(row, plan=Plan(()), outcome=Outcome.APPLIED)
+
+    went = rolled(Scripted(a=gone), "ab", batches=(Amount(1),), pause=0.01)
+    assert went.outcomes() == ["failed", "not-reached"]
+    assert went.rows["a"].error == "did not hold: no route"
+    assert went.rows["a"].transaction == went.crew.tasks[0].transaction
+    assert went.rows["a"].plan == Plan(())
+
+
+def test_a_host_that_did_not_hold_is_asked_again_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    log = open_log(ONE)
+    told = Events(ONE, [log])
+    told.tell("run", command="apply", inventory="played", stages=[])
+    for outcome in (Outcome.APPLIED, Outcome.FAILED):
+        told.tell("done", HostReport(name="a", outcome=outcome))
+    log.stream.close()
+    assert past(ONE).done == {}
+
+
+def test_a_log_whose_end_a_crash_tore_takes_a_second_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    row = HostReport(name="a", outcome=Outcome.APPLIED, facts={"os": "x"})
+    for torn in (True, False):
+        log = open_log(ONE, resumed=not torn)
+        told = Events(ONE, [log])
+        told.tell("run", command="apply", inventory="played", stages=[])
+        told.tell("done", row)
+        log.stream.close()
+        if torn:
+            path = next(tmp_path.rglob("*.jsonl"))
+            text = path.read_text()
+            path.write_text(text[: text.rindex('"facts"') + len('"facts":{"os":"x"}')])
+            assert past(ONE).done == {}
+    assert past(ONE).done == {"a": row}
+
+
+def test_the_next_command_is_as_careful_as_the_one_that_stopped() -> None:
+    care = "--max-fail 10% --spread rack --pause 0.5 --window 22:00-05:30 --parallel 3"
+    line = f"--limit web --sudo {care} --count-unreachable --canary 1 --batch 1"
+    given = apply.make_context("apply", ["fleet.py", *line.split()]).params
+    report = Report("apply", "", "", "", (), run=ONE, stopped="because")
+    said = _next(report, "fleet.py", given)
+    begin = "oakum apply fleet.py --limit web --sudo"
+    assert said == f"{begin} {care} --count-unreachable --resume {ONE}"

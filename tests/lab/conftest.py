@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from . import simulated
 from .desk import Operator, inventory_data
 from .hosts import Lab, LabHost, can_run
 
@@ -49,6 +50,15 @@ def lab() -> Iterator[Lab]:
         pytest.skip(f"no lab: {reason}")
     with Lab() as lab:
         yield lab
+
+
+@pytest.fixture(scope="session")
+def can_simulate() -> None:
+    """Skips a test that simulates hosts, with the reason; where the lab is required, it fails."""
+    if reason := simulated.can_run():
+        if os.environ.get("CI") or os.environ.get("OAKUM_LAB_REQUIRED") == "1":
+            pytest.fail(f"the simulator is required here, and {reason}")
+        pytest.skip(f"no simulator: {reason}")
 
 
 @pytest.fixture(scope="session")

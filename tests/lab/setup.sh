@@ -4,7 +4,7 @@ set -eu
 
 [ "$(id -u)" -eq 0 ] || { echo "tests/lab/setup.sh: run me as root" >&2; exit 1; }
 
-needed='debootstrap debian-archive-keyring openssh-client iproute2 iptables'
+needed='debootstrap debian-archive-keyring openssh-client openssh-server iproute2 iptables'
 # Any engine will do, and the machine may have one from elsewhere.
 command -v dockerd >/dev/null && command -v docker >/dev/null || needed="$needed docker.io"
 
@@ -15,7 +15,7 @@ for package in $needed; do
 done
 [ -n "$missing" ] || exit 0
 
-# The lab starts an engine of its own; the packaged service must not come up because of us.
+# The lab starts an engine and sshds of its own; no packaged service must come up because of us.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
     printf '#!/bin/sh\nexit 101\n' >$policy
@@ -34,5 +34,10 @@ case $missing in
     *docker.io*)
         ! command -v systemctl >/dev/null ||
             systemctl --quiet disable docker.service docker.socket containerd.service
+        ;;
+esac
+case $missing in
+    *openssh-server*)
+        ! command -v systemctl >/dev/null || systemctl --quiet disable ssh.service
         ;;
 esac
