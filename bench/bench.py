@@ -3,9 +3,10 @@
     make bench
     python -m bench.bench [--hosts N] [--rounds N] [--ansible-hosts N] [--many N] [--only PART …]
 
-Seconds on a shared machine are worth little, so each figure stands beside one of the same run that
-nobody can change. A whole run writes the table in docs/performance.md; one of some parts prints it.
-Fleets are simulated, for which root is needed; without it the parts that need no host are run.
+Seconds on a shared machine are worth little, so each figure stands beside one of the same part that
+nobody can change. Parts are kept in build/bench.json, and a run of some of them replaces those;
+once all are there, docs/performance.md is written. Fleets are simulated, for which root is needed;
+without it the parts that need no host are run.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
+import json
 import os
 import platform
 import resource
-import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from bench import fleets, targets
@@ -34,6 +36,7 @@ from tests.lab import simulated
 RECORDED = 10_000
 ROOT = Path(__file__).parents[1]
 PROBES = ROOT / "tests" / "probes"
+KEPT = ROOT / "build" / "bench.json"
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- make bench writes from here -->", "<!-- to here -->"
 
@@ -70,24 +73,22 @@ def start_up(figures: Figures) -> None:
             figures.add(f"python {words}", Cost(wall, cpu, 0, (0, 0, 0)))
 
 
-def page(figures: Figures, arguments: argparse.Namespace) -> str:
+def page(figures: Figures, arguments: argparse.Namespace, told: Iterable[str]) -> str:
     """What was measured, and each target with what was reached, as Markdown."""
     memory = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30)
     sshd = subprocess.run(["ssh", "-V"], capture_output=True, text=True).stderr.split(",")[0]
     packages = ", ".join(
         f"{name} {importlib.metadata.version(name)}" for name in ("pyinfra", "paramiko")
     )
-    today = datetime.datetime.now(datetime.UTC).date()
-    command = shlex.join(["python", "-m", "bench.bench", *sys.argv[1:]])
     lines = [
         BEGIN,
         "",
-        f"Measured on {today} by `{command}`: a virtual machine of "
-        f"{os.cpu_count()} cores and {memory} GiB, Linux {platform.release().split('-')[0]}, "
-        f"{sshd}, Python {platform.python_version()}, {packages}, {', '.join(fleets.PINNED)}; "
-        f"load average {os.getloadavg()[2]:.0f} over the last quarter of an hour.",
-        f"Fleets of {arguments.hosts} hosts in {arguments.rounds} rounds; Ansible and Mitogen "
-        f"once, on {arguments.ansible_hosts}.",
+        f"Measured by `make bench` on a virtual machine of {os.cpu_count()} cores, {memory} GiB, "
+        f"Linux {platform.release().split('-')[0]}, {sshd}, Python {platform.python_version()}, "
+        f"{packages}, {', '.join(fleets.PINNED)}. The parts, each with the load average when it "
+        "ended:",
+        "",
+        *(f"- {line}" for line in told),
         "",
         "## Targets",
         "",
@@ -109,6 +110,13 @@ def page(figures: Figures, arguments: argparse.Namespace) -> str:
             f"| {f'{rss:.0f}' if rss else ''} | {counts if rss else ''} |"
         )
     return "\n".join([*lines, "", END])
+
+
+def about(asked: argparse.Namespace) -> str:
+    """When and how a part was measured."""
+    today = datetime.datetime.now(datetime.UTC).date()
+    knobs = f"--hosts {asked.hosts} --rounds {asked.rounds} --ansible-hosts {asked.ansible_hosts}"
+    return f"{today}, {knobs} --many {asked.many}, load {os.getloadavg()[0]:.0f}"
 
 
 def write(text: str) -> None:
@@ -141,12 +149,22 @@ def main() -> None:
     if reason := simulated.can_run():
         chosen = [part for part in chosen if part in ("start", "recorded")]
         print(f"NO FLEETS MEASURED: {reason}")
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     for part in chosen:
         print(f"{part}:", flush=True)
         parts[part](asked)
-    text = page(figures, asked)
+        runs = {what: [asdict(one) for one in costs] for what, costs in figures.runs.items()}
+        kept[part] = {"told": f"{part}: {about(asked)}", "runs": runs}
+        figures.runs.clear()
+        KEPT.parent.mkdir(exist_ok=True)
+        KEPT.write_text(json.dumps(kept))
+    there = [kept[part] for part in parts if part in kept]
+    for one in there:
+        for what, costs in one["runs"].items():
+            figures.runs[what] = [Cost(**{**it, "counts": tuple(it["counts"])}) for it in costs]
+    text = page(figures, asked, [one["told"] for one in there])
     print(text)
-    if chosen == list(parts):
+    if kept.keys() >= parts.keys():
         write(text)
         print(f"written to {PAGE.relative_to(ROOT)}")
 
