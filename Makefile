@@ -19,7 +19,7 @@ check: $(SETUP) ## Format, lint, types, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck oakum/host/*.sh tests/lab/*.sh tests/lab/rootfs/usr/local/sbin/* tests/lab/stubs/* .ci/run
-	$(BIN)/pytest -m "not lab"
+	$(BIN)/pytest -m "not lab" -n 4 # most of them wait
 
 lab: $(SETUP) ## The same code against real hosts; needs root
 	@if [ "$$(id -u)" = 0 ]; then ! command -v apt-get >/dev/null || sh tests/lab/setup.sh; \
@@ -28,7 +28,7 @@ lab: $(SETUP) ## The same code against real hosts; needs root
 	  echo 'LAB NOT RUN: real hosts need root. Run: sudo make lab'; \
 	  echo '=============================================================='; \
 	fi
-	$(BIN)/pytest tests/lab
+	$(BIN)/pytest tests/lab -n 3 --dist loadfile
 
 fmt: $(SETUP) ## Format and fix
 	$(BIN)/ruff check --fix .

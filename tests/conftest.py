@@ -8,6 +8,7 @@ from typing import Any
 
 import pyinfra_cli  # noqa: F401  patches gevent as it is imported, so before anything is started
 import pytest
+from gevent import monkey
 from packaging.version import Version
 
 from oakum.controls.base import Control
@@ -16,6 +17,10 @@ from oakum.facts import Container, Engine, FileState, HostFacts, Process, Read, 
 from oakum.model import Finding, Plan
 from oakum.planner import build, judge
 from oakum.policy import Layer, Policy, resolve
+
+# Whoever imports pyinfra_cli is patched, and the threads of xdist would not outlive that. What the
+# patching is needed for is tried in processes of their own.
+monkey.patch_all = lambda: True
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 TODAY = datetime.date(2026, 1, 31)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import subprocess
@@ -9,9 +11,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .hosts import LabHost
+
+if TYPE_CHECKING:
+    from .warm import Warm
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,9 +84,8 @@ class Operator:
     def oakum(self, command: str, *args: str, env: Mapping[str, str] | None = None) -> Ran:
         """``oakum COMMAND INVENTORY ARGS``; plan and audit give JSON unless told otherwise."""
         form = () if "--format" in args else ("--format", "json")
-        return run(
-            [sys.executable, "-m", "oakum", command, str(self.inventory), *form, *args], env=env
-        )
+        words = (command, str(self.inventory), *form, *args)
+        return run([sys.executable, "-m", "oakum", *words], env=env) if env else warm().run(*words)
 
     def plan(self, *args: str) -> Ran:
         return self.oakum("plan", *args)
@@ -93,6 +97,16 @@ class Operator:
         """``pyinfra INVENTORY ARGS`` from the root of the checkout."""
         pyinfra = str(Path(sys.executable).parent / "pyinfra")
         return run([pyinfra, str(self.inventory), *args])
+
+
+@functools.cache
+def warm() -> Warm:
+    """The interpreter that all operators of this process share."""
+    from .warm import Warm  # which needs what stands here
+
+    interpreter = Warm()
+    atexit.register(interpreter.close)
+    return interpreter
 
 
 def run(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Ran:

@@ -420,18 +420,19 @@ Round = tuple[Case, ...]
 
 def rounds(wanted: Iterable[Case]) -> list[Round]:
     """A case that leaves a host old is followed by one that leaves it new, as far as they go: the
-    second is the next apply, which has to converge. What is left unfinished is looked at alone."""
+    second is the next apply, which has to converge. What is left unfinished, or may end in more
+    than one way, is looked at alone; and first, for some of that waits for long."""
     old: list[Case] = []
     new: list[Case] = []
     alone: list[Case] = []
     for case in wanted:
-        if case.fault in SINGLES or case.unfinished:
+        if case.unfinished or case.state not in ("old", "new"):
             alone.append(case)
         else:
             (new if case.state == "new" else old).append(case)
-    pairs = list(zip(old, new, strict=False))
-    rest = [*old[len(pairs) :], *new[len(pairs) :], *alone]
-    return [*pairs, *((case,) for case in rest)]
+    pairs = list(zip(reversed(old), reversed(new), strict=False))
+    rest = [*alone, *old[: len(old) - len(pairs)], *new[: len(new) - len(pairs)]]
+    return [*((case,) for case in rest), *pairs]
 
 
 Told = Callable[[Case, Result], None]

@@ -249,6 +249,12 @@ class LabHost(Guest):
             timeout=timeout,
         )
 
+    def from_outside(self, path: str) -> Path:
+        """The same file for this machine, until the host is stopped; at a twentieth of the cost of
+        a command there."""
+        inspect = ("inspect", "--format={{.State.Pid}}", self.container)
+        return Path(f"/proc/{self.lab.engine.docker(*inspect).stdout.strip()}/root{path}")
+
     def ssh_argv(self, user: str = "root") -> list[str]:
         """The OpenSSH command line to this host, with its key verified; add what to run there."""
         known_hosts = self.lab.directory / f"{self.name}.known_hosts"

@@ -206,14 +206,13 @@ class Subject:
 
     def at_point(self, running: Running, *, within: float = 90) -> None:
         """Until the transaction waits at its point."""
-        wait = f"for _ in $(seq 40); do [ ! -e {POINT} ] || exit 0; sleep 0.05; done; exit 1"
-        end = time.monotonic() + within
-        while self.host.run(wait, check=False).returncode != 0:
-            if running.ended() or time.monotonic() > end:
+        point, end = self.host.from_outside(POINT), time.monotonic() + within
+        while not point.exists():
+            if running.ended(0.05) or time.monotonic() > end:
                 raise AssertionError("the transaction never came to this point")
 
     def go_on(self) -> None:
-        self.host.run(f"rm -f {POINT}")
+        self.host.from_outside(POINT).unlink(missing_ok=True)
 
     def settled(self, seconds: int = 60) -> str:
         """Wait until nobody works on the host; what still does after that time, or nothing."""

@@ -15,7 +15,7 @@ from .hosts import Lab
 CASES = list(faults.cases())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def results(
     lab: Lab,
     request: pytest.FixtureRequest,
