@@ -36,7 +36,7 @@ class Live:
         self.console = console or Console(stderr=True)
         self.began = time.monotonic()
         self.stage = ""
-        self.ended: Counter[str] = Counter()
+        self.ended: dict[str, str] = {}  # by name: a host that did not hold ends a second time
         self.working: dict[str, tuple[float, str]] = {}  # since when, and at what
         self.live = RichLive(
             console=self.console, get_renderable=self.shown, transient=True, refresh_per_second=4
@@ -71,7 +71,7 @@ class Live:
                 self.say(f"{name}: {event['step']} {event['detail']}".rstrip())
             case "done" if row is not None:
                 self.working.pop(name, None)
-                self.ended[self._word(row)] += 1
+                self.ended[name] = self._word(row)
                 if self.stage and (broke(row) or (row.error and row.outcome is None)):
                     self.say(f"{name}: {self._word(row)}: {row.error}", always=True)
             case "pause":
@@ -97,9 +97,9 @@ class Live:
     def shown(self) -> Group:
         """The lines that change."""
         now = time.monotonic()
-        done = self.ended.total()
+        done = len(self.ended)
         parts = [f"{self.stage or self.doing}  {done}/{self.total}"]
-        parts += [f"{number} {word}" for word, number in self.ended.items()]
+        parts += [f"{number} {word}" for word, number in Counter(self.ended.values()).items()]
         if left := self._left(now, done):
             parts.append(f"about {left} left")
         slowest = sorted(self.working.items(), key=lambda item: item[1][0])

@@ -1,6 +1,7 @@
 """What the rollout makes of hosts that answer this or that; pyinfra's @fake plays them."""
 
 import hashlib
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import gevent
 import pytest
 from gevent.event import Event
 from pyinfra.api.inventory import Inventory
+from rich.console import Console
 
 from oakum import deploy
 from oakum import fleet as fleets
@@ -19,6 +21,7 @@ from oakum.cli import apply
 from oakum.deploy import HARDEN, Road, rolling_back
 from oakum.events import Events, Past, open_log, past
 from oakum.fleet import Access, Fleet
+from oakum.live import Live
 from oakum.model import Change, HostReport, Kind, Outcome, Plan, Report
 from oakum.rollout import Rollout
 from oakum.runs import _next
@@ -811,3 +814,13 @@ def test_the_next_command_is_as_careful_as_the_one_that_stopped() -> None:
     said = _next(report, "fleet.py", given)
     begin = "oakum apply fleet.py --limit web --sudo"
     assert said == f"{begin} {care} --count-unreachable --resume {ONE}"
+
+
+def test_a_host_that_did_not_hold_counts_once_on_the_screen() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    live = Live("applying", 2, quiet=True, console=console)
+    for outcome in (Outcome.APPLIED, Outcome.FAILED):
+        Events("run", [live]).tell("done", HostReport(name="a", outcome=outcome))
+    with console.capture() as shown:
+        console.print(live.shown())
+    assert shown.get().strip() == "applying  1/2 · 1 failed"
