@@ -19,8 +19,20 @@ if TYPE_CHECKING:
     from oakum.deploy import Road
 
 
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _Command(click.Command):
+    """A command that knows -h also where it is made without its group, as tests and docs do."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"context_settings": HELP, **kwargs})
+
+
 class _Sections(click.Group):
     """A group whose bare call says what a newcomer needs."""
+
+    command_class = _Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         hosts = ["audit", "plan", "apply", "rollback", "history"]
@@ -30,7 +42,7 @@ class _Sections(click.Group):
 @click.group(
     cls=_Sections,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=HELP,
 )
 @click.version_option(__version__, prog_name="oakum", message="%(prog)s %(version)s")
 @click.pass_context

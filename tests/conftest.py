@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import pyinfra_cli  # noqa: F401  patches gevent as it is imported, so before anything is started
 import pytest
 from gevent import monkey
 from packaging.version import Version

@@ -59,7 +59,7 @@ def test_fleet_is_planned_hardened_and_then_clean() -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault.DROP, "eof error|could not connect"),
+        (Fault.DROP, "eof|reset"),
         (Fault.DROP_PROBE, "probe"),
         (Fault.CHANGED_KEY, "key"),
         (Fault.SUDO_REFUSED, "sudoers"),
@@ -77,7 +77,7 @@ def test_fault_is_told_of_its_host_alone(fault: Fault, words: str) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.HANG_PROBE], ids=lambda fault: fault.name)
 def test_host_that_hangs_is_answered_for(fault: Fault) -> None:
-    data = {"ssh_connect_timeout": 2, "_timeout": 2}
+    data = {"ssh_paramiko_connect_kwargs": {"banner_timeout": 2}, "_timeout": 2}
     with Simulator(2, faults={1: fault}, data=data) as fleet:
         ran = oakum(fleet, "plan")
         assert ran.host("sim-0000")["error"] is None
