@@ -158,7 +158,7 @@ def rollback(inventory: str, to: str | None, everything: bool, yes: bool, **give
     if to and everything:
         _usage("--to and --all mean different things; give one of them")
     road = rolling_back(Selection(to, everything))
-    given["fail_on"] = Severity.LOW
+    given |= {"fail_on": Severity.LOW, "to": to, "everything": everything}
     _run("rollback", inventory, given, yes=yes, road=road)
 
 

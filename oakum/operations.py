@@ -10,7 +10,6 @@ from typing import Final
 
 from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
-from pyinfra.operations import apt, server, systemd
 
 from oakum import manifest
 from oakum.facts import HostFacts
@@ -42,6 +41,9 @@ def packages(plan: Plan, manager: str) -> Commands:
     names = [change.path for change in plan.changes if change.kind is Kind.PACKAGE]
     if not names:
         return
+    # Here, for they cost a fifth of the start of every command.
+    from pyinfra.operations import apt, server, systemd
+
     if manager == "apt":
         yield from apt.packages._inner(packages=names, update=True, cache_time=86400)
     else:

@@ -141,8 +141,14 @@ def _crew(fleet: Fleet, given: Given, told: Events) -> Iterator[Workers | None]:
     """Who visits the hosts; None is this process."""
     wanted: str | int = given["executor"]
     cores = len(os.sched_getaffinity(0))
+    alone = any(target.policy.drains_tasks for target in fleet.targets.values())
     if wanted == "auto":
-        wanted = 0 if len(fleet.targets) >= GAINS_FROM and cores > 1 else "here"
+        wanted = 0 if len(fleet.targets) >= GAINS_FROM and cores > 1 and not alone else "here"
+    if alone and wanted != "here":
+        raise SelectionError(
+            "--executor: oakum_swarm drains one node of a swarm at a time, which only one process "
+            "can see to; use --executor here"
+        )
     if wanted == "here":
         yield None
         return
@@ -207,11 +213,15 @@ def _next(report: Report, inventory: str, given: Given) -> str | None:
     if given["policy"] and report.command != "rollback":
         words += [f"--policy {shlex.quote(str(given['policy']))}"]
     words += ["--sudo"] if given["sudo"] else []
+    if report.command == "rollback":
+        words += [f"--to {given['to']}"] if given["to"] else ["--all"] if given["everything"] else []
     rest = " ".join([shlex.quote(inventory), *words])
     if report.stopped and report.run:
         return " ".join([f"oakum {report.command} {rest}", *_care(given), f"--resume {report.run}"])
     if any(row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK) for row in report.hosts):
-        return f"oakum {'history' if report.command == 'rollback' else 'plan'} {rest}"
+        if report.command == "rollback":
+            return " ".join(["oakum history", shlex.quote(inventory), *words[:len(given["limit"])]])
+        return f"oakum plan {rest}"
     changing = any(row.plan and row.plan.changes for row in report.hosts)
     if report.command in CHANGING or not changing:
         return None

@@ -543,11 +543,23 @@ def test_the_second_controller_is_told_who_holds_the_lock(dash):
     assert not (dash.folder(OTHER) / "transaction.sh").exists()
 
 
-def test_refuses_an_id_that_was_used(dash):
+def test_who_asks_again_under_an_id_is_told_how_it_ended(dash):
+    """A run that was cut off is resumed, or a lost worker's host is taken up."""
     dash.run(dash.file(), NONE)
     run = dash.run(dash.file(b"{}", before=AFTER), NONE)
 
-    assert (run.code, run.verdict) == (1, f"verdict refused {ID}")
+    assert (run.code, run.verdict) == (0, f"verdict confirmed {ID}")
+    assert dash.config.read_bytes() == AFTER
+    assert len([line for line in dash.ledger if "begin" in line]) == 1
+
+
+def test_a_folder_without_a_beginning_is_begun_anew(dash):
+    """The connection was cut while the files were sent."""
+    dash.folder().mkdir(parents=True)
+    (dash.folder() / "manifest").write_text("half of")
+    run = dash.run(dash.file(), NONE)
+
+    assert (run.code, run.verdict) == (0, f"verdict confirmed {ID}")
     assert dash.config.read_bytes() == AFTER
     assert dash.ending() == "confirmed"
 

@@ -28,6 +28,14 @@ begin() {
     if [ -n "${OAKUM_CRASH-}" ] && [ ! -e /etc/oakum-lab-host ]; then
         turn_away "OAKUM_CRASH is for hosts of the lab"
     fi
+    # Who asks again under the same id was cut off, and finds what it began, if it came so far.
+    ticks=0
+    while [ -d "$dir" ] && [ ! -e "$dir/start" ] && [ "$ticks" -lt 20 ]; do
+        nap
+        ticks=$((ticks + 1))
+    done
+    [ ! -e "$dir/start" ] || follow "$id"
+    rm -rf "$dir"
     mkdir -p "$STATE/txn" && mkdir "$dir" || turn_away "cannot write $STATE"
     [ -z "${OAKUM_CRASH-}" ] || printf '%s' "$OAKUM_CRASH" >"$dir/crash"
 }
