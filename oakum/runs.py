@@ -214,13 +214,17 @@ def _next(report: Report, inventory: str, given: Given) -> str | None:
         words += [f"--policy {shlex.quote(str(given['policy']))}"]
     words += ["--sudo"] if given["sudo"] else []
     if report.command == "rollback":
-        words += [f"--to {given['to']}"] if given["to"] else ["--all"] if given["everything"] else []
+        words += (
+            [f"--to {given['to']}"] if given["to"] else ["--all"] if given["everything"] else []
+        )
     rest = " ".join([shlex.quote(inventory), *words])
     if report.stopped and report.run:
         return " ".join([f"oakum {report.command} {rest}", *_care(given), f"--resume {report.run}"])
     if any(row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK) for row in report.hosts):
         if report.command == "rollback":
-            return " ".join(["oakum history", shlex.quote(inventory), *words[:len(given["limit"])]])
+            return " ".join(
+                ["oakum history", shlex.quote(inventory), *words[: len(given["limit"])]]
+            )
         return f"oakum plan {rest}"
     changing = any(row.plan and row.plan.changes for row in report.hosts)
     if report.command in CHANGING or not changing:
