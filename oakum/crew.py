@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -94,7 +95,8 @@ class Worker:
         self.lost = False
         self.ready: Future[None] = Future()
         self._send(roster)
-        threading.Thread(target=self._listen, daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
 
     def submit(self, task: Task) -> "Future[HostReport]":
         """Ask for a visit; one host is visited once at a time."""
@@ -127,7 +129,11 @@ class Worker:
                     case (host, step):
                         self.heard(host, step)
         except (EOFError, OSError, ValueError):
-            self._mourn()
+            pass
+        finally:
+            self._mourn()  # also after a bug in here: nobody may wait for what nobody reads
+            self.process.stdout.close()
+            self._end()
 
     def _mourn(self) -> None:
         with self.lock:
@@ -140,7 +146,12 @@ class Worker:
 
     def close(self) -> None:
         """Let it end; visits that run finish first."""
-        if self.process.stdin is not None:
+        self._end()
+        self.listener.join()
+
+    def _end(self) -> None:
+        assert self.process.stdin is not None
+        with suppress(OSError):
             self.process.stdin.close()
         self.process.wait()
 

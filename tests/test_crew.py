@@ -62,11 +62,13 @@ def test_workers_say_what_this_process_would(fleet: Fleet) -> None:
 
 
 def test_agreed_plan_and_its_transaction_go_along(fleet: Fleet) -> None:
-    with Workers(fleet.packed(), on_this_machine(1), no_one) as crew:
+    heard: list[tuple[str, Step]] = []
+    with Workers(fleet.packed(), on_this_machine(1), lambda *said: heard.append(said)) as crew:
         planned = crew.visit(Task(host="@fake/a"), nothing)
         task = Task(host="@fake/a", want=Want.CHANGE, agreed=planned, transaction="T-1")
         row = crew.visit(task, nothing)
     assert row.steps == (Step("swap", "1 file"),)
+    assert heard in ([], [("@fake/a", row.steps[0])]), "@fake echoes only where it is let"
     assert (row.outcome, row.transaction) == (Outcome.FAILED, "T-1")
     assert "still to change" in str(row.error)
 
@@ -92,7 +94,9 @@ def test_workers_that_do_not_start_are_said(fleet: Fleet) -> None:
 
 def test_workers_that_all_die_are_a_row_not_a_hang(fleet: Fleet) -> None:
     team = Team((sys.executable, "-c", "pass"), 1)
-    row = Workers(fleet.packed(), team, no_one).visit(Task(host="@fake/a"), nothing)
+    workers = Workers(fleet.packed(), team, no_one)
+    row = workers.visit(Task(host="@fake/a"), nothing)
+    workers.__exit__(None, None, None)
     assert (row.reached, row.error) == (
         False,
         f"{LIVES} worker processes ended before they had answered",

@@ -3,16 +3,15 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.cluster import Cluster, cluster
 
 ROOT = Path(__file__).parents[1]
 PROBE = ROOT / "tests" / "probes" / "debian12-systemd-20.10.24.txt"
@@ -27,36 +26,10 @@ hosts = [
 """
 
 
-@dataclass
-class Cluster:
-    """A scheduler's address, and the processes of its workers."""
-
-    address: str
-    workers: list["subprocess.Popen[bytes]"]
-
-
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("dask")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    start = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-
-    def run(*argv: str) -> "subprocess.Popen[bytes]":
-        with (folder / f"{len(processes)}.log").open("wb") as log:
-            processes.append(subprocess.Popen(argv, cwd=folder, env=env, stdout=log, stderr=log))
-        return processes[-1]
-
-    processes: list[subprocess.Popen[bytes]] = []
-    run(*start, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", f"tcp://127.0.0.1:{port}"]
-    options = ("--nthreads", "4", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
-    workers = [run(*worker, *options) for _ in range(2)]
-    yield Cluster(f"dask://127.0.0.1:{port}", workers)
-    for process in processes:
-        process.terminate()
-        process.wait()
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("dask")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -85,21 +58,21 @@ def report(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 def test_same_report_as_from_here_also_when_a_worker_is_killed(
-    cluster: Cluster, inventory: Path, tmp_path: Path
+    dask: Cluster, inventory: Path, tmp_path: Path
 ) -> None:
     plan = ("plan", str(inventory), "--format", "json")
     here = report(oakum(*plan, "--executor", "here"))
     assert here["summary"]["drift"] == 6
-    assert report(oakum(*plan, "--executor", cluster.address)) == here
+    assert report(oakum(*plan, "--executor", dask.executor)) == here
 
     events = tmp_path / "events.jsonl"
-    going = oakum(*plan, "--executor", cluster.address, "--events", str(events))
+    going = oakum(*plan, "--executor", dask.executor, "--events", str(events))
     deadline = time.monotonic() + 60
     while '"done"' not in (events.read_text() if events.exists() else ""):
         assert time.monotonic() < deadline
         assert going.poll() is None
         time.sleep(0.05)
-    os.kill(cluster.workers[0].pid, signal.SIGKILL)
+    os.kill(dask.workers[0].pid, signal.SIGKILL)
     assert report(going) == here
 
 

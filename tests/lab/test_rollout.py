@@ -26,6 +26,7 @@ import pytest
 
 from oakum.schedule import window
 
+from .cluster import Cluster, cluster
 from .desk import ROOT, Ran
 from .simulated import DAEMON_JSON, Counts, Fault, Simulator
 
@@ -372,6 +373,57 @@ def wait_for(so: Callable[[], bool], seconds: float = 60) -> None:
     while not so():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+# Other processes ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("dask")) as running:
+        yield running
+
+
+def said(ran: Ran) -> list[dict[str, Any]]:
+    """The rows, without what is another one each time: ids, and how long something took."""
+    rows: list[dict[str, Any]] = ran.report["hosts"]
+    steps = [[step["name"] for step in row["steps"]] for row in rows]
+    return [
+        {**row, "transaction": None, "steps": names} for row, names in zip(rows, steps, strict=True)
+    ]
+
+
+def children(pid: int) -> list[int]:
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in found]
+
+
+@pytest.mark.parametrize("where", ["processes", "dask"])
+def test_other_processes_say_the_same_also_when_one_is_killed(
+    where: str, desk: Open, dask: Cluster
+) -> None:
+    with desk(6) as me:
+        here = said(me.apply("--executor", "here").wait())
+    with desk(6) as me:
+        executor = "processes:2" if where == "processes" else dask.executor
+        me.write(me.held({2: "recorded", 3: "swapped", 4: "confirm"}))
+        running = me.apply("--executor", executor)
+        running.until(lambda: me.waits(2, 3, 4))
+        before = me.fleet.log()
+        workers = children(running.process.pid) if where == "processes" else []
+        os.kill(workers[0] if workers else dask.workers[0].pid, signal.SIGKILL)
+        # Only one of the two was killed: who was visited by it is visited again by another.
+        running.until(
+            lambda: any(me.fleet.log()[host].execs > before[host].execs for host in (2, 3, 4))
+        )
+        me.go_on(2, 3, 4)
+        ran = running.wait()
+        assert ran.code == 0, ran.err
+        assert said(ran) == here
+        for host in range(6):
+            assert me.confirmed(host), me.fleet.ledger(host)
+            assert me.fleet.ledger(host).count(" begin ") == 1
+            assert me.fleet.restarts(host) == 1
 
 
 # Broken hosts ------------------------------------------------------------------------------------
