@@ -62,7 +62,11 @@ def bridge(address: str) -> None:
             with lock:
                 send(sink, answer)
 
-        client.subscribe_topic(topic, lambda event: say(event[1]))
+        def told(event: tuple[float, tuple[str, str, str]]) -> None:
+            host, name, detail = event[1]
+            say((host, Step(name, detail)))
+
+        client.subscribe_topic(topic, told)
         shared = client.scatter(roster, broadcast=True)
         executor = client.get_executor(pure=False, retries=2)
         say(READY)
@@ -98,7 +102,7 @@ _CHILDREN: dict[str, Workers] = {}
 
 
 def _log(worker: Any, topic: str, host: str, step: Step) -> None:
-    worker.log_event(topic, (host, step))
+    worker.log_event(topic, [host, step.name, step.detail])  # Dask takes plain values alone
 
 
 def _child(topic: str, roster: Roster, tell: Any) -> Workers:

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +27,6 @@ import pytest
 
 from oakum.schedule import window
 
-from .cluster import Cluster, cluster
 from .desk import ROOT, Ran
 from .simulated import DAEMON_JSON, Counts, Fault, Simulator
 
@@ -173,7 +173,7 @@ def desk(tmp_path: Path) -> Open:
     def open_desk(hosts: int, **how: Any) -> Iterator[Desk]:
         data = {"oakum_time_limits": HASTE, **how.pop("data", {})}
         with Simulator(hosts, data=data, **how) as fleet:
-            me = Desk(fleet, tmp_path)
+            me = Desk(fleet, Path(tempfile.mkdtemp(dir=tmp_path)))
             try:
                 yield me
             finally:
@@ -378,12 +378,6 @@ def wait_for(so: Callable[[], bool], seconds: float = 60) -> None:
 # Other processes ---------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with cluster(tmp_path_factory.mktemp("dask")) as running:
-        yield running
-
-
 def said(ran: Ran) -> list[dict[str, Any]]:
     """The rows, without what is another one each time: ids, and how long something took."""
     rows: list[dict[str, Any]] = ran.report["hosts"]
@@ -398,20 +392,15 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in found]
 
 
-@pytest.mark.parametrize("where", ["processes", "dask"])
-def test_other_processes_say_the_same_also_when_one_is_killed(
-    where: str, desk: Open, dask: Cluster
-) -> None:
+def test_other_processes_say_the_same_also_when_one_is_killed(desk: Open) -> None:
     with desk(6) as me:
         here = said(me.apply("--executor", "here").wait())
     with desk(6) as me:
-        executor = "processes:2" if where == "processes" else dask.executor
         me.write(me.held({2: "recorded", 3: "swapped", 4: "confirm"}))
-        running = me.apply("--executor", executor)
+        running = me.apply("--executor", "processes:2")
         running.until(lambda: me.waits(2, 3, 4))
         before = me.fleet.log()
-        workers = children(running.process.pid) if where == "processes" else []
-        os.kill(workers[0] if workers else dask.workers[0].pid, signal.SIGKILL)
+        os.kill(children(running.process.pid)[0], signal.SIGKILL)
         # Only one of the two was killed: who was visited by it is visited again by another.
         running.until(
             lambda: any(me.fleet.log()[host].execs > before[host].execs for host in (2, 3, 4))
