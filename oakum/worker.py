@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -33,12 +34,16 @@ def work() -> None:
         if orphaned.is_set():
             raise NotNow("the controller is gone")
 
+    def say(answer: Any) -> None:
+        with suppress(OSError):  # nobody listens any more; what was begun still gets its end
+            send(sink, answer)
+
     def visit(task: Task) -> None:
-        send(sink, fleet.visit(task, begin))
+        say(fleet.visit(task, begin))
 
     pool = Pool(fleet.access.parallel)
-    with fleet.ready(lambda host, step: send(sink, (host, step))):
-        send(sink, READY)
+    with fleet.ready(lambda host, step: say((host, step))):
+        say(READY)
         try:
             while True:
                 pool.spawn(visit, receive(source))

@@ -27,6 +27,7 @@ import pytest
 
 from oakum.schedule import window
 
+from .cluster import Cluster, cluster
 from .desk import ROOT, Ran
 from .simulated import DAEMON_JSON, Counts, Fault, Simulator
 
@@ -378,6 +379,12 @@ def wait_for(so: Callable[[], bool], seconds: float = 60) -> None:
 # Other processes ---------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("dask")) as running:
+        yield running
+
+
 def said(ran: Ran) -> list[dict[str, Any]]:
     """The rows, without what is another one each time: ids, and how long something took."""
     rows: list[dict[str, Any]] = ran.report["hosts"]
@@ -392,20 +399,28 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in found]
 
 
-def test_other_processes_say_the_same_also_when_one_is_killed(desk: Open) -> None:
+@pytest.mark.parametrize("where", ["processes", "dask"])
+def test_other_processes_say_the_same_also_when_one_is_killed(
+    where: str, desk: Open, dask: Cluster
+) -> None:
     with desk(6) as me:
         here = said(me.apply("--executor", "here").wait())
     with desk(6) as me:
-        me.write(me.held({2: "recorded", 3: "swapped", 4: "confirm"}))
-        running = me.apply("--executor", "processes:2")
-        running.until(lambda: me.waits(2, 3, 4))
+        points = ("recorded", "swapped", "confirm") * 2
+        me.write(me.held(dict(enumerate(points))))
+        executor = "processes:2" if where == "processes" else dask.executor
+        running = me.apply("--executor", executor)
+        running.until(lambda: me.waits(*range(6)))
         before = me.fleet.log()
-        os.kill(children(running.process.pid)[0], signal.SIGKILL)
-        # Only one of the two was killed: who was visited by it is visited again by another.
+        pid = children(running.process.pid)[0] if where == "processes" else dask.workers[0].pid
+        os.kill(pid, signal.SIGKILL)
+        # Each of the two had some of them: those are visited again, by another one.
         running.until(
-            lambda: any(me.fleet.log()[host].execs > before[host].execs for host in (2, 3, 4))
+            lambda: any(
+                now.execs > then.execs for now, then in zip(me.fleet.log(), before, strict=True)
+            )
         )
-        me.go_on(2, 3, 4)
+        me.go_on(*range(6))
         ran = running.wait()
         assert ran.code == 0, ran.err
         assert said(ran) == here
