@@ -5,14 +5,12 @@ pyinfra, rich and jinja2 are imported where they are used, so that --help answer
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from oakum import __version__, options, screen
-from oakum.exit_codes import ExitCode
 from oakum.model import Severity
 
 if TYPE_CHECKING:
@@ -156,7 +154,7 @@ def rollback(inventory: str, to: str | None, everything: bool, yes: bool, **give
     from oakum.undo import Selection
 
     if to and everything:
-        _usage("--to and --all mean different things; give one of them")
+        screen.refuse("--to and --all mean different things; give one of them")
     road = rolling_back(Selection(to, everything))
     given |= {"fail_on": Severity.LOW, "to": to, "everything": everything}
     _run("rollback", inventory, given, yes=yes, road=road)
@@ -190,11 +188,6 @@ def _run(
     from oakum.runs import run
 
     run(command, inventory, given, yes=yes, road=road)
-
-
-def _usage(text: str) -> NoReturn:
-    screen.complain(text)
-    sys.exit(ExitCode.USAGE)
 
 
 # What other processes of a run are started as ---------------------------------------------------
@@ -274,7 +267,7 @@ def explain(control: str) -> None:
 
     known = {found.id: found for found in controls()}
     if control not in known:
-        _usage(f"{control!r} is no control{nearest(control, known)}")
+        screen.refuse(f"{control!r} is no control{nearest(control, known)}")
     click.echo(render("control.md.j2", control=known[control]), nl=False)
 
 
@@ -317,5 +310,5 @@ def completion(shell: str) -> None:
 
     found = get_completion_class(shell)
     if found is None:
-        _usage(f"{shell}: no completion for this shell")
+        screen.refuse(f"{shell}: no completion for this shell")
     click.echo(found(oakum, {}, "oakum", "_OAKUM_COMPLETE").source())

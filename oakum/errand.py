@@ -10,12 +10,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO, Final
 
-from pyinfra.api.exceptions import ConnectError, PyinfraError
+from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
 
 from oakum.facts import HostFacts
 from oakum.policy import Policy
-from oakum.probe import NoAnswer, run
+from oakum.probe import NoAnswer, leave, run
 
 
 class Trouble(Exception):
@@ -130,15 +130,8 @@ class Link:
         return _said(done, output.stdout_lines, output.stderr_lines)
 
     def close(self) -> None:
-        """Disconnect; pyinfra's SSH connector leaves its client open."""
-        client = getattr(self._host.connector, "client", None)
-        with suppress(PyinfraError, OSError, EOFError):
-            if self._host.connected:
-                self._host.disconnect()
-        if client is not None:
-            client.close()
-            self._host.connector.client = None  # type: ignore[attr-defined]
-        self._host.connected = False
+        """Disconnect; ``run`` connects again."""
+        leave(self._host)
 
 
 @dataclass(frozen=True, slots=True)

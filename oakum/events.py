@@ -41,7 +41,8 @@ def _rows() -> TypeAdapter[HostReport]:
 
 def packed(row: HostReport) -> dict[str, Any]:
     """A row as JSON values, from which ``unpacked`` makes an equal one."""
-    return {key: _plain(value) for key, value in dataclasses.asdict(row).items()}
+    found: dict[str, Any] = _plain(dataclasses.asdict(row))
+    return found
 
 
 def _plain(value: Any) -> Any:
@@ -99,14 +100,14 @@ class FileSink:
         self.private = private
 
     def write(self, event: Mapping[str, Any], row: HostReport | None) -> None:
-        line = dict(event)
+        line = _plain(event)
         if row is not None and self.private:
             line["row"] = packed(row)
         elif row is not None:
             from oakum.report.json import host_row
 
-            line["report"] = host_row(row)
-        self.stream.write(json.dumps(_plain(line), separators=(",", ":")) + "\n")
+            line["report"] = _plain(host_row(row))
+        self.stream.write(json.dumps(line, separators=(",", ":")) + "\n")
         self.stream.flush()
 
 

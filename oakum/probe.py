@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from paramiko.channel import ChannelStderrFile
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.command import StringCommand
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.facts import FactBase
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import CommandOutput
@@ -126,6 +127,21 @@ def bound(host: Host) -> None:
 
     client.exec_command = bounded
     client.bounded_by_oakum = True
+
+
+def leave(host: Host) -> None:
+    """Disconnect for good: pyinfra's SSH connector leaves its client open."""
+    client = getattr(host.connector, "client", None)
+    try:
+        if host.connected:
+            host.disconnect()
+    except (PyinfraError, OSError, EOFError):
+        pass  # the host is gone, which whoever asked it has said already
+    finally:
+        if client is not None:
+            client.close()
+            host.connector.client = None  # type: ignore[attr-defined]
+        host.connected = False
 
 
 class BoundedLines:

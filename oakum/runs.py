@@ -55,7 +55,7 @@ def run(
 ) -> NoReturn:
     """Look at the hosts or change them, report, and end."""
     if not yes and not sys.stdin.isatty():
-        _usage(
+        screen.refuse(
             f"{command} asks before it changes anything, and nobody is there to answer; use --yes"
         )
     _writable(given["output"])
@@ -169,7 +169,7 @@ def _crew(fleet: Fleet, given: Given, told: Events) -> Iterator[Workers | None]:
 
 def _writable(output: Path | None) -> None:
     if output is not None and not (output.parent.is_dir() and os.access(output.parent, os.W_OK)):
-        _usage(f"{output}: the folder {output.parent} is not there or cannot be written")
+        screen.refuse(f"{output}: the folder {output.parent} is not there or cannot be written")
 
 
 @contextmanager
@@ -186,12 +186,12 @@ def _fleet(inventory: str, given: Given, road: Road) -> Iterator[Fleet]:
             road=road,
         )
     except PolicyError as error:
-        _usage("\n".join(error.problems))
+        screen.refuse("\n".join(error.problems))
     except EmptySelection as error:
         screen.complain(str(error))
         sys.exit(ExitCode.UNKNOWN)
     except (SelectionError, BadSchedule, BadLog) as error:
-        _usage(str(error))
+        screen.refuse(str(error))
     except KeyboardInterrupt:
         screen.complain("interrupted; hosts that were being changed finish alone")
         sys.exit(ExitCode.INTERRUPTED)
@@ -240,8 +240,3 @@ def _care(given: Given) -> Iterator[str]:
             yield f"--{key.replace('_', '-')} {shlex.quote(word)}"
     if given.get("count_unreachable"):
         yield "--count-unreachable"
-
-
-def _usage(text: str) -> NoReturn:
-    screen.complain(text)
-    sys.exit(ExitCode.USAGE)

@@ -4,12 +4,14 @@ rich and jinja2 are imported where they are used, so that --help answers at once
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
+from oakum.exit_codes import ExitCode
 from oakum.model import Report
 
 
@@ -81,3 +83,9 @@ def complain(text: str) -> None:
 
     for line in text.splitlines():
         click.echo(f"oakum: {printable(line)}", err=True)
+
+
+def refuse(text: str) -> NoReturn:
+    """Say on stderr what is wrong with how the command was called, and end."""
+    complain(text)
+    sys.exit(ExitCode.USAGE)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import gevent
-from pyinfra.api.exceptions import ConnectError, NestedOperationError, PyinfraError
+from pyinfra.api.exceptions import ConnectError, NestedOperationError
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_host
 
@@ -22,7 +22,7 @@ from oakum.model import HostReport, Outcome, Plan, Step
 from oakum.neighbours import around
 from oakum.planner import LEAVES
 from oakum.policy import Policy
-from oakum.probe import NoAnswer, ask
+from oakum.probe import NoAnswer, ask, leave
 from oakum.schedule import Window
 
 TRIES: Final = 3
@@ -103,7 +103,7 @@ def visited(target: Target, task: Task, begin: Begin) -> HostReport:
         except Exception as error:  # one host's surprise must not end the run for the others
             row = replace(row, reached=host.connected, error=f"{type(error).__name__}: {error}")
         finally:
-            _leave(host)
+            leave(host)
     return row
 
 
@@ -153,7 +153,7 @@ def _connect(target: Target) -> None:
             except ConnectError as error:
                 if turn == TRIES - 1 or any(word in str(error) for word in LASTING):
                     raise
-            _leave(host)
+            leave(host)
             gevent.sleep(random.uniform(0.5, 1) * 2**turn)
 
 
@@ -288,7 +288,7 @@ def _lost_client(host: Host) -> bool:
 
 def _catch_up(target: Target, transaction_id: str) -> None:
     """Follow a transaction whose connection was lost, if the host can be reached again."""
-    _leave(target.host)
+    leave(target.host)
     with suppress(ConnectError, NoAnswer):
         _connect(target)
         _follow(target, transaction_id)
@@ -368,25 +368,10 @@ def _checked(target: Target, plan: Plan) -> tuple[HostFacts, Plan, str | None]:
     except NoAnswer:
         if not _lost_client(target.host):
             raise
-    _leave(target.host)
+    leave(target.host)
     try:
         _connect(target)
     except ConnectError as error:
         raise NoAnswer(_words(error)) from None
     with _limited(limit, "reading the host"):
         return target.road.check(target.host, target.policy, plan)
-
-
-def _leave(host: Host) -> None:
-    """Disconnect for good: pyinfra's SSH connector leaves its client open."""
-    client = getattr(host.connector, "client", None)
-    try:
-        if host.connected:
-            host.disconnect()
-    except (PyinfraError, OSError, EOFError):
-        pass  # the host is gone, which its row says already
-    finally:
-        if client is not None:
-            client.close()
-            host.connector.client = None  # type: ignore[attr-defined]
-        host.connected = False

@@ -80,7 +80,7 @@ MAY_IMPORT = {
     "worker": {"crew", "fleet", "model", "visit"},
     "options": {"fleet", "model", "policy", "schedule"},
     "live": {"model", "report"},
-    "screen": {"model", "report"},
+    "screen": {"exit_codes", "model", "report"},
     "runs": {
         "crew",
         "deploy",
