@@ -143,7 +143,8 @@ def _crew(fleet: Fleet, given: Given, told: Events) -> Iterator[Workers | None]:
     cores = len(os.sched_getaffinity(0))
     alone = any(target.policy.drains_tasks for target in fleet.targets.values())
     if wanted == "auto":
-        wanted = 0 if len(fleet.targets) >= GAINS_FROM and cores > 1 and not alone else "here"
+        at_once = min(fleet.access.parallel, len(fleet.targets))
+        wanted = 0 if at_once >= GAINS_FROM and cores > 1 and not alone else "here"
     if alone and wanted != "here":
         raise SelectionError(
             "--executor: oakum_swarm drains one node of a swarm at a time, which only one process "
