@@ -26,7 +26,7 @@ from oakum.model import HostReport, Outcome, Step
 from oakum.visit import Begin, Task, Want
 
 GAINS_FROM: Final = 100
-"""Hosts at once from which on ``--executor auto`` takes worker processes; docs/scale.md says why."""
+"""Hosts at once from which on ``auto`` takes worker processes; docs/scale.md says why."""
 
 LIVES: Final = 3
 """How often a visit is given to another worker before it counts as failed."""

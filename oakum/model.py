@@ -24,6 +24,16 @@ class Status(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class Area(enum.StrEnum):
+    """What a control is about; ``oakum_only`` and ``oakum_skip`` take these words too."""
+
+    DAEMON = "daemon"
+    HOST = "host"
+    IMAGES = "images"
+    CONTAINERS = "containers"
+    PLATFORM = "platform"
+
+
 class _Ordered(enum.StrEnum):
     """A scale whose members compare by the order in which they are written."""
 

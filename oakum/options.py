@@ -42,10 +42,10 @@ policy = click.option(
 selection = _stack(
     hosts,
     click.option(
-        "--only", multiple=True, metavar="CONTROL", callback=_words, help="Only these controls."
+        "--only", multiple=True, metavar="CONTROL|AREA", callback=_words, help="Only these."
     ),
     click.option(
-        "--skip", multiple=True, metavar="CONTROL", callback=_words, help="Not these controls."
+        "--skip", multiple=True, metavar="CONTROL|AREA", callback=_words, help="Not these."
     ),
     policy,
 )

@@ -9,18 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from oakum.controls.base import (
-    ABSENT,
-    Control,
-    DaemonKey,
-    Edit,
-    FileEdit,
-    KeyEdit,
-    NotApplicable,
-    PackageEdit,
-    daemon_file_guards,
-    in_force,
-)
+from oakum.controls.base import ABSENT, Control, Edit, FileEdit, KeyEdit, NotApplicable, PackageEdit
+from oakum.controls.daemon_key import daemon_file_guards, in_force
 from oakum.engine.catalogue import (
     NEWEST,
     OLDEST_PLANNED,
@@ -59,7 +49,7 @@ def build(
 
     ``today`` decides which waivers have ended. Nothing raises: what cannot be told is a finding.
     """
-    wanted = [control for control in controls if policy.wants(control.id)]
+    wanted = [control for control in controls if policy.wants(control.id, control.area)]
     judged = [judge(control, facts, policy, today) for control in wanted]
     staying = without_tasks(facts, policy)
     verdicts = _within(policy.max_disruption, judged, staying)
@@ -149,10 +139,10 @@ def _too_dear(verdict: Verdict, needed: Disruption, most: Disruption) -> Verdict
 def cost(verdict: Verdict, verdicts: Sequence[Verdict], facts: HostFacts) -> Disruption:
     """What setting one control right costs the host, given what else is set right."""
     setting = verdict.control.setting
-    if not verdict.drifts or not isinstance(setting, DaemonKey) or facts.dockerd.value is None:
+    if not verdict.drifts or not setting.keys or facts.dockerd.value is None:
         return Disruption.NONE
-    reload_does = reloadable(setting.key, facts.version) and not reload_hurts(facts)
-    if reload_does and reload_is_logged(facts):
+    by_reload = all(reloadable(key, facts.version) for key in setting.keys)
+    if by_reload and not reload_hurts(facts) and reload_is_logged(facts):
         return Disruption.RELOAD
     return Disruption.RESTART if containers_stay(verdicts, facts) else Disruption.OUTAGE
 
@@ -224,7 +214,7 @@ def _changes(drifting: Sequence[Verdict], facts: HostFacts) -> Iterator[Change]:
 def _daemon_changes(drifting: Sequence[Verdict], facts: HostFacts) -> Iterator[Change]:
     """daemon.json with everything that drifts in it, or the bare service where only what is
     written has to become active."""
-    ours = [verdict for verdict in drifting if isinstance(verdict.control.setting, DaemonKey)]
+    ours = [verdict for verdict in drifting if verdict.control.setting.keys]
     if not ours:
         return
     disruption = max(cost(verdict, drifting, facts) for verdict in ours)

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from oakum.model import Disruption
+from oakum.model import Area, Disruption
 
 PREFIX: Final = "oakum_"
 
@@ -157,9 +157,11 @@ class Policy(_Strict):
 
     profile: str = Field(description="the profile that the other keys start from")
     only: tuple[str, ...] = Field(
-        default=(), strict=False, description="controls to look at, none other"
+        default=(), strict=False, description="controls or areas to look at, none other"
     )
-    skip: tuple[str, ...] = Field(default=(), strict=False, description="controls to leave out")
+    skip: tuple[str, ...] = Field(
+        default=(), strict=False, description="controls or areas to leave out"
+    )
     waivers: tuple[Waiver, ...] = Field(
         default=(), strict=False, description="controls set aside: control, reason, owner, until"
     )
@@ -228,9 +230,10 @@ class Policy(_Strict):
         found = [waiver for waiver in self.waivers if waiver.control == control]
         return max(found, key=lambda waiver: waiver.until, default=None)
 
-    def wants(self, control: str) -> bool:
-        """Whether ``only`` and ``skip`` let ``control`` in."""
-        return (not self.only or control in self.only) and control not in self.skip
+    def wants(self, control: str, area: Area) -> bool:
+        """Whether ``only`` and ``skip`` let in ``control``, which is in ``area``."""
+        names = {control, area}
+        return (not self.only or not names.isdisjoint(self.only)) and names.isdisjoint(self.skip)
 
 
 ULIMITS: Final = (
@@ -340,11 +343,12 @@ def _unknown_controls(
         "skip": policy.skip,
         "waivers": [waiver.control for waiver in policy.waivers],
     }
+    known = {key: {*controls, *(() if key == "waivers" else Area)} for key in named}
     return [
-        f"{PREFIX}{key}: {control!r} is no control ({source[key]}){nearest(control, controls)}"
+        f"{PREFIX}{key}: {control!r} is no control ({source[key]}){nearest(control, known[key])}"
         for key, found in named.items()
         for control in found
-        if control not in controls
+        if control not in known[key]
     ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from oakum.controls import controls
-from oakum.controls.base import ABSENT, DaemonKey
+from oakum.controls.base import ABSENT
 from oakum.engine.document import Malformed, loads, merge, same
 from oakum.facts import FileState, HostFacts
 from oakum.ledger import History
@@ -126,11 +126,7 @@ def finding(name: str, status: Status, reason: str, **values: Any) -> Finding:
 
 def _key_conflict(key: str, values: tuple[Any, Any, Any], path: str, entry: Entry) -> Finding:
     wrote, was, stands = values
-    owners = [
-        control.id
-        for control in controls()
-        if isinstance(control.setting, DaemonKey) and control.setting.key == key
-    ]
+    owners = [control.id for control in controls() if key in control.setting.keys]
     return finding(
         next((name for name in owners if name in entry.controls), _together(entry)),
         Status.HELD,

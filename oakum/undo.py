@@ -8,13 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from oakum.controls import controls
-from oakum.controls.base import (
-    ABSENT,
-    HostPackage,
-    at_next_start,
-    daemon_file_guards,
-)
-from oakum.controls.userns_remap import would_hide_data
+from oakum.controls.base import ABSENT, HostPackage
+from oakum.controls.daemon.userns_remap import would_hide_data
+from oakum.controls.daemon_key import at_next_start, daemon_file_guards
 from oakum.engine.catalogue import reloadable
 from oakum.engine.document import Document, Malformed, loads
 from oakum.facts import CannotTell, FileState, HostFacts, Read

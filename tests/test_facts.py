@@ -24,7 +24,8 @@ from oakum.facts import (
     Transaction,
     Unread,
 )
-from oakum.parse import leading_version, parse
+from oakum.parse import parse
+from oakum.reading import leading_version
 from oakum.wire import BadProbe, readings
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from oakum.controls import controls
-from oakum.controls.base import DaemonKey
+from oakum.controls.daemon_key import DaemonKey
 from oakum.engine.catalogue import NEWEST, refusal
 from oakum.engine.document import loads
 from oakum.facts import (
@@ -812,7 +812,7 @@ VALUES = st.recursive(
     ),
     max_leaves=4,
 )  # fmt: skip
-OUR_KEYS = sorted(control.setting.key for control in controls() if hasattr(control.setting, "key"))
+OUR_KEYS = sorted(key for control in controls() for key in control.setting.keys)
 KEYS = st.sampled_from([*OUR_KEYS, "iptables", "hosts", "log-level", "userland-proxy-path", "typo"])
 CONFIGS = st.dictionaries(KEYS, VALUES, max_size=4)
 FLAGS = st.dictionaries(

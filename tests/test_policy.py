@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from oakum.controls import controls
-from oakum.model import Disruption
+from oakum.model import Area, Disruption
 from oakum.policy import (
     Layer,
     Mode,
@@ -367,7 +367,7 @@ def test_nearest(word, expected):
 )
 def test_which_controls_are_wanted(data, wanted):
     found = policy(data)
-    assert {control for control in CONTROLS if found.wants(control)} == wanted
+    assert {control for control in CONTROLS if found.wants(control, Area.DAEMON)} == wanted
 
 
 # The file ----------------------------------------------------------------------------------------

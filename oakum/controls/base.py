@@ -1,18 +1,15 @@
 """What a control is made of: data, the settings it can want, and the reasons not to act.
 
 A control says what should be so; verdict, merge, diff, plan, report row and docs page are derived
-from it once for all. The guards of daemon.json as a resource live here, on its setting.
+from it once for all. Settings in daemon.json are ``daemon_key``'s.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from oakum.engine.catalogue import Option, flag_for, ignored, options, refusal, release
-from oakum.engine.document import same
-from oakum.facts import CannotTell, Engine, HostFacts, Read
-from oakum.model import Impact, Json, Severity
+from oakum.facts import Engine, HostFacts, Read
+from oakum.model import Area, Impact, Json, Severity
 from oakum.policy import Policy
 
 
@@ -79,6 +76,10 @@ class Setting(Protocol):
     def label(self) -> str:
         """What the setting is called where a person looks for it."""
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of daemon.json that it is made of; none where it lives elsewhere."""
+
     def state(self, facts: HostFacts, desired: Json) -> State:
         """What it is now. Raises NotApplicable or CannotTell."""
 
@@ -87,10 +88,6 @@ class Setting(Protocol):
 
     def edits(self, facts: HostFacts, desired: Json) -> tuple[Edit, ...]:
         """What makes it so; empty when what is written only has to become active."""
-
-
-def _same(value: Json) -> Json:
-    return value
 
 
 def _nothing(facts: HostFacts, policy: Policy) -> tuple[FileEdit, ...]:
@@ -111,6 +108,7 @@ class Control:
     """
 
     id: str
+    area: Area
     title: str
     why: str
     cost: str
@@ -124,81 +122,6 @@ class Control:
     guards: tuple[Guard, ...] = ()
     files: Callable[[HostFacts, Policy], tuple[FileEdit, ...]] = _nothing
     impact: Callable[[HostFacts], Iterable[Impact]] = _no_impact
-
-
-# daemon.json -------------------------------------------------------------------------------------
-
-
-def _as_written(desired: Json) -> Any:
-    return desired
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonKey:
-    """One key of daemon.json.
-
-    ``live`` reads the value from ``docker info`` where it is there; ``normal`` brings what stands
-    in a file or flag into the form that is compared; ``written`` turns what is desired into what is
-    written. ``absent_keeps`` says that without the key the engine keeps what is in effect.
-    """
-
-    key: str
-    live: Callable[[Mapping[str, Any]], Json] | None = None
-    normal: Callable[[Json], Json] = _same
-    written: Callable[[Json], Any] = _as_written
-    absent_keeps: bool = False
-
-    @property
-    def label(self) -> str:
-        return f"{self.key} in daemon.json"
-
-    def state(self, facts: HostFacts, desired: Json) -> State:
-        require_engine(facts)
-        version = facts.version
-        if option_why := _too_old(self.key, facts):
-            raise NotApplicable(option_why)
-        lasting = self.normal(at_next_start(facts, self.key))
-        written = same(lasting, desired)
-        if facts.dockerd.value is None:
-            return State(lasting, None if written else "")
-        actual = self._actual(facts)
-        keeps = self.absent_keeps and not _set(facts, self.key)
-        if not same(actual, desired):
-            return State(actual, "written, not active" if written and not keeps else "")
-        if not written and not keeps:
-            starts = f"the next start of Docker {release(version)} ends it"
-            return State(actual, f"active, not written: {starts}")
-        if self.live is None and changed_since_start(facts) and _set(facts, self.key):
-            return State(actual, "written, not active: daemon.json changed after dockerd started")
-        return State(actual, None)
-
-    def _actual(self, facts: HostFacts) -> Json:
-        if self.live is not None:
-            return self.live(facts.info.value)
-        return self.normal(in_force(facts, self.key))
-
-    def held(self, facts: HostFacts, desired: Json) -> str | None:
-        running = facts.flags.value if facts.dockerd.value else {}
-        if flag := flag_for(self.key, {**running, **facts.unit_flags.value}):
-            return (
-                f"--{flag} is a flag of dockerd's service; the key beside it would stop dockerd. "
-                "Drop the flag there first"
-            )
-        if facts.dockerd.value:
-            facts.containers.value  # noqa: B018 - whom a restart would hit must be known before it
-        value = self.written(desired)
-        if value is not ABSENT and (why := refusal(self.key, value, facts.version)):
-            return why
-        return next(daemon_file_guards(facts), None)
-
-    def edits(self, facts: HostFacts, desired: Json) -> tuple[Edit, ...]:
-        value = self.written(desired)
-        settings = facts.document.value.settings
-        if value is ABSENT:
-            return (KeyEdit(self.key, ABSENT),) if self.key in settings else ()
-        if self.key in settings and same(self.normal(settings[self.key]), desired):
-            return ()
-        return (KeyEdit(self.key, value),)
 
 
 def require_engine(facts: HostFacts) -> Engine:
@@ -217,109 +140,6 @@ def compiled_out(facts: HostFacts, option: str) -> bool:
     return isinstance(config, Read) and config.value.get(option) is False
 
 
-def _too_old(key: str, facts: HostFacts) -> str | None:
-    version = facts.version
-    option = options()[key]
-    if option.since and version < option.since:
-        return f"{key} needs Docker {release(option.since)} or later"
-    return ignored(key, version)
-
-
-def _set(facts: HostFacts, key: str) -> bool:
-    return key in facts.document.value.settings or bool(flag_for(key, facts.unit_flags.value))
-
-
-def in_force(facts: HostFacts, key: str) -> Json:
-    """The value that the running dockerd uses: its flag, its last logged configuration, its file.
-
-    dockerd logs its whole configuration at each reload, and leaves out what is zero
-    (docker-facts a12). A file that changed later than dockerd's start is the business of
-    ``changed_since_start``.
-    """
-    option, flags = options()[key], facts.flags.value
-    if flag := flag_for(key, flags):
-        return _from_flag(option, flags[flag])
-    if isinstance(facts.reloaded, Read) and facts.reloaded.value is not None:
-        return facts.reloaded.value.get(key, option.zero)
-    return _from_file(facts, option)
-
-
-def at_next_start(facts: HostFacts, key: str) -> Json:
-    """The value that the next start of dockerd will use, from its unit's flags and its file."""
-    option, flags = options()[key], facts.unit_flags.value
-    if flag := flag_for(key, flags):
-        return _from_flag(option, flags[flag])
-    return _from_file(facts, option)
-
-
-def _from_file(facts: HostFacts, option: Option) -> Json:
-    default = option.default_in(facts.version)
-    return facts.document.value.settings.get(option.key, default)
-
-
-def _from_flag(option: Option, values: tuple[str, ...]) -> Json:
-    if option.type == "bool":
-        return values[-1].lower() in ("true", "t", "1")
-    if option.type == "list":
-        return list(values)
-    if option.key == "default-ulimits":
-        return dict(_ulimit_flag(value) for value in values)
-    return values[-1]
-
-
-def _ulimit_flag(text: str) -> tuple[str, Json]:
-    found = re.fullmatch(r"(\w+)=(-?\d{1,19})(?::(-?\d{1,19}))?", text)
-    if not found:
-        raise CannotTell(f"--default-ulimit {text[:40]} is no limit that dockerd takes")
-    name, soft, hard = found.groups()
-    return name, {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
-
-
-CLOCK_SLACK: Final = 2
-"""Seconds by which a process may look older than it is: /proc tells its start in ticks since a boot
-time that is itself cut to a second. A file written just before a restart is not later than it."""
-
-
-def changed_since_start(facts: HostFacts) -> bool:
-    """Whether daemon.json changed after dockerd started, with no logged reload to tell what of it
-    dockerd took."""
-    dockerd = facts.dockerd.value
-    if dockerd is None or (isinstance(facts.reloaded, Read) and facts.reloaded.value is not None):
-        return False
-    return bool(facts.daemon_file.value.changed > dockerd.started + CLOCK_SLACK)
-
-
-SOCKETS: Final = frozenset(
-    {"fd://", "unix://", "unix:///var/run/docker.sock", "unix:///run/docker.sock"}
-)
-"""Where a dockerd listens that the transaction can talk to."""
-
-
-def daemon_file_guards(facts: HostFacts) -> Iterator[str]:
-    """Why daemon.json, or the service that reads it, must not be touched on this host."""
-    engine, file = require_engine(facts), facts.daemon_file.value
-    if engine.origin in ("snap", "rootless", "desktop"):
-        yield f"this engine comes from {engine.origin}, whose configuration oakum only audits"
-    if file.locked:
-        yield f"{file.path} cannot be replaced: {file.locked}"
-    document = facts.document.value
-    if document.duplicates:
-        names = ", ".join(document.duplicates)
-        yield f"{file.path} has {names} twice and dockerd takes the last; keep one of them"
-    if document.trailing:
-        yield f"{file.path} has text after its closing brace; remove it"
-    for key, value in document.settings.items():
-        if why := refusal(key, value, engine.version, to_start=True):
-            yield f"dockerd would not start again with {file.path} as it is: {why}"
-        # runtimes is the one key that dockerd merges with its flag (docker-facts a4).
-        elif key != "runtimes" and (flag := flag_for(key, facts.unit_flags.value)):
-            yield f"dockerd would not start again: {key} is also its flag --{flag}"
-    listens = facts.flags.value.get("host", ()) if facts.dockerd.value else ()
-    listens = listens or tuple(map(str, document.settings.get("hosts") or ()))
-    if listens and not SOCKETS.intersection(listens):
-        yield f"dockerd listens on {', '.join(listens)}; oakum needs /var/run/docker.sock"
-
-
 # Packages ----------------------------------------------------------------------------------------
 
 
@@ -329,6 +149,7 @@ class HostPackage:
 
     package: str
     running: Callable[[HostFacts], bool]
+    keys: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -345,3 +166,39 @@ class HostPackage:
 
     def edits(self, facts: HostFacts, desired: Json) -> tuple[Edit, ...]:
         return (PackageEdit(self.package),)
+
+
+# Told, and left alone ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What oakum tells and does not change, so that a fault is held with what to do about it.
+
+    ``faults`` gives what is wrong here, each in a few words that begin with the name of what has
+    the fault; ``desired`` are the thresholds that it goes by. ``advice`` is the rest of a sentence.
+    """
+
+    label: str
+    faults: Callable[[HostFacts, Json], Iterable[str]]
+    advice: str
+    keys: tuple[str, ...] = ()
+
+    def state(self, facts: HostFacts, desired: Json) -> State:
+        found = list(self.faults(facts, desired))
+        return State(found[:MOST_FAULTS], "" if found else None)
+
+    def held(self, facts: HostFacts, desired: Json) -> str | None:
+        found = list(self.faults(facts, desired))
+        left = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        return f"{', '.join(found[:NAMED])}{left}: {self.advice}"
+
+    def edits(self, facts: HostFacts, desired: Json) -> tuple[Edit, ...]:
+        return ()
+
+
+NAMED: Final = 8
+"""Faults that a reason names before it counts the rest."""
+
+MOST_FAULTS: Final = 200
+"""Faults that a finding carries."""

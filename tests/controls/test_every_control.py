@@ -1,14 +1,17 @@
 """What holds for every control, whoever adds it."""
 
+import importlib
 import inspect
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from oakum.controls import controls
-from oakum.controls.base import Control, DaemonKey
+from oakum.controls.base import Control, Observed
 from oakum.engine.catalogue import NEWEST, options, refusal
 from oakum.policy import Policy
 from oakum.render import render
@@ -27,33 +30,42 @@ each_control = pytest.mark.parametrize("control", controls(), ids=lambda control
 
 
 def test_the_folder_is_the_registry():
-    files = {path.stem for path in SOURCES.glob("*.py")} - {"__init__", "base"}
-    assert {control.id.replace("-", "_") for control in controls()} == files
+    files = {path.relative_to(SOURCES) for path in SOURCES.glob("*/*.py")}
+    files = {path for path in files if path.name != "__init__.py"}
+    assert {file_of(control) for control in controls()} == files
     assert [control.id for control in controls()] == sorted(control.id for control in controls())
+
+
+def file_of(control: Control) -> Path:
+    return Path(control.area, f"{control.id.replace('-', '_')}.py")
+
+
+def module_of(control: Control) -> ModuleType:
+    name = ".".join(file_of(control).with_suffix("").parts)
+    return importlib.import_module(f"oakum.controls.{name}")
 
 
 @each_control
 def test_its_name_is_its_files(control):
-    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", control.id)
-    module = inspect.getmodule(control.desired)
-    stem = control.id.replace("-", "_")
-    assert module
-    assert (SOURCES / f"{stem}.py").is_file()
-    assert module.__name__ == f"oakum.controls.{stem}"
+    assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", control.id)
+    assert module_of(control).CONTROL is control
 
 
 @each_control
 def test_it_has_its_own_table_of_tests(control):
-    path = FOLDER / f"test_{control.id.replace('-', '_')}.py"
+    path = FOLDER / file_of(control).parent / f"test_{file_of(control).name}"
     assert path.is_file()
     text = path.read_text("utf-8")
-    for status in ("OK", "DRIFT", "HELD", "NOT_APPLICABLE", "UNKNOWN"):
-        if not (status == "HELD" and not holds(control)):
-            assert f"Status.{status}" in text, f"no row is {status}"
+    for status in statuses(control):
+        assert f"Status.{status}" in text, f"no row is {status}"
 
 
-def holds(control: Control) -> bool:
-    return bool(control.guards) or isinstance(control.setting, DaemonKey)
+def statuses(control: Control) -> Iterator[str]:
+    yield from ("OK", "NOT_APPLICABLE", "UNKNOWN")
+    if not isinstance(control.setting, Observed):
+        yield "DRIFT"
+    if control.guards or control.setting.keys or isinstance(control.setting, Observed):
+        yield "HELD"
 
 
 @each_control
@@ -66,8 +78,7 @@ def test_its_sentences(control):
         assert text[0].isalpha(), text
         assert text.endswith("."), text
         assert "  " not in text, text
-    module = inspect.getmodule(control.desired)
-    assert (module.__doc__ or "").strip().endswith(".")
+    assert (module_of(control).__doc__ or "").strip().endswith(".")
 
 
 @each_control
@@ -120,24 +131,23 @@ def test_every_parameter_of_the_policy_has_its_control():
 
 @each_control
 def test_the_catalogue_knows_its_key(control):
-    if not isinstance(control.setting, DaemonKey):
-        return
-    option = options()[control.setting.key]
-    assert option.effective
-    assert option.since
-    assert option.gone is None, "a key that newer engines refuse"
-    assert option.flags, "nothing would tell a conflict with its flag"
+    for key in control.setting.keys:
+        option = options()[key]
+        assert option.effective
+        assert option.since
+        assert option.gone is None, "a key that newer engines refuse"
+        assert option.flags, "nothing would tell a conflict with its flag"
 
 
 @each_control
 def test_what_it_writes_suits_the_newest_engine(control, host, policy, written):
-    if not isinstance(control.setting, DaemonKey):
+    if not control.setting.keys:
         return
     known = {"info": {"Driver": "vfs"}} if control.id == "storage-driver" else {}
     wanted = policy("strict", max_disruption="outage")
     found = written(control, host(engine=str(NEWEST), **known), wanted)
-    value = found[control.setting.key]
-    assert refusal(control.setting.key, value, NEWEST) is None
+    for key in control.setting.keys:
+        assert refusal(key, found[key], NEWEST) is None
 
 
 @each_control

@@ -3,7 +3,7 @@
 import pytest
 from packaging.version import Version
 
-from oakum.controls.entropy import CONTROL
+from oakum.controls.host.entropy import CONTROL
 from oakum.facts import Unread
 from oakum.model import Disruption, Kind, Status
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from packaging.version import Version
 
-from oakum.controls.userland_proxy import CONTROL
+from oakum.controls.daemon.userland_proxy import CONTROL
 from oakum.facts import Container, FileState, Unread
 from oakum.model import Impact, Status
 

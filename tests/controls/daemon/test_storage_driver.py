@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from packaging.version import Version
 
-from oakum.controls.storage_driver import CONTROL, containerd_store, in_effect
+from oakum.controls.daemon.storage_driver import CONTROL, containerd_store, in_effect
 from oakum.facts import Read, Unread
 from oakum.model import Status
 

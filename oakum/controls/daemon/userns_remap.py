@@ -6,19 +6,12 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from oakum.controls.base import (
-    Control,
-    DaemonKey,
-    FileEdit,
-    NotApplicable,
-    at_next_start,
-    compiled_out,
-    require_engine,
-)
-from oakum.controls.live_restore import swarm_state
-from oakum.controls.storage_driver import containerd_store
+from oakum.controls.base import Control, FileEdit, NotApplicable, compiled_out, require_engine
+from oakum.controls.daemon.live_restore import swarm_state
+from oakum.controls.daemon.storage_driver import containerd_store
+from oakum.controls.daemon_key import DaemonKey, at_next_start
 from oakum.facts import FileState, HostFacts
-from oakum.model import Json, Severity
+from oakum.model import Area, Json, Severity
 from oakum.policy import Mode, Policy
 
 USER: Final = "dockremap"
@@ -133,6 +126,7 @@ def _with_range(file: FileState, start: int) -> FileEdit:
 
 
 CONTROL = Control(
+    area=Area.DAEMON,
     id="userns-remap",
     title="Root in a container is nobody on the host",
     why="Without user namespaces root in a container is root on the host: one kernel or runtime "

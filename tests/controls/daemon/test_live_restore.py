@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from oakum.controls.live_restore import CONTROL
+from oakum.controls.daemon.live_restore import CONTROL
 from oakum.facts import Read, Unread
 from oakum.model import Disruption, Kind, Status
 

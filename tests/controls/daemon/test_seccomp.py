@@ -5,7 +5,7 @@ import json
 import pytest
 from packaging.version import Version
 
-from oakum.controls.seccomp import CONTROL, PROFILE, in_effect, tight_profile
+from oakum.controls.daemon.seccomp import CONTROL, PROFILE, in_effect, tight_profile
 from oakum.facts import Container, FileState, Unread
 from oakum.model import Impact, Kind, Status
 

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from oakum.controls.base import ABSENT, Control, DaemonKey, FileEdit, require_engine
+from oakum.controls.base import ABSENT, Control, FileEdit, require_engine
+from oakum.controls.daemon_key import DaemonKey
 from oakum.engine.catalogue import release
 from oakum.facts import HostFacts, Read
-from oakum.model import Impact, Json, Severity
+from oakum.model import Area, Impact, Json, Severity
 from oakum.policy import Policy, SeccompProfile
 from oakum.render import render
 
@@ -105,6 +106,7 @@ def started_before(facts: HostFacts) -> Iterable[Impact]:
 
 
 CONTROL = Control(
+    area=Area.DAEMON,
     id="seccomp",
     title="System calls of containers are filtered",
     why="An unconfined container may make every system call, among them those behind most kernel "

@@ -5,9 +5,10 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from oakum.controls.base import Control, DaemonKey, NotApplicable, require_engine
+from oakum.controls.base import Control, NotApplicable, require_engine
+from oakum.controls.daemon_key import DaemonKey
 from oakum.facts import HostFacts, Unread
-from oakum.model import Json, Severity
+from oakum.model import Area, Json, Severity
 from oakum.policy import Policy, StorageDriver
 
 SOUND: Final = frozenset({"overlay2", "btrfs", "zfs", "windowsfilter"})
@@ -84,6 +85,7 @@ def cannot_stand(facts: HostFacts, policy: Policy) -> str | None:
 
 
 CONTROL = Control(
+    area=Area.DAEMON,
     id="storage-driver",
     title="The storage driver fits kernel, file system and engine",
     why="aufs, overlay and devicemapper are gone from current engines, vfs copies every layer, and "

@@ -2,7 +2,7 @@
 
 import pytest
 
-from oakum.controls.default_ulimits import CONTROL, canonical, grantable
+from oakum.controls.daemon.default_ulimits import CONTROL, canonical, grantable
 from oakum.facts import Container, FileState, Process, Unread
 from oakum.model import Impact, Status
 

@@ -4,17 +4,10 @@ from collections.abc import Iterable
 
 from packaging.version import Version
 
-from oakum.controls.base import (
-    Control,
-    DaemonKey,
-    NotApplicable,
-    at_next_start,
-    compiled_out,
-    in_force,
-    require_engine,
-)
+from oakum.controls.base import Control, NotApplicable, compiled_out, require_engine
+from oakum.controls.daemon_key import DaemonKey, at_next_start, in_force
 from oakum.facts import HostFacts
-from oakum.model import Impact, Severity
+from oakum.model import Area, Impact, Severity
 from oakum.policy import Policy
 
 HAIRPIN_SINCE = Version("3.10")
@@ -78,6 +71,7 @@ def silent_ports(facts: HostFacts) -> Iterable[Impact]:
 
 
 CONTROL = Control(
+    area=Area.DAEMON,
     id="userland-proxy",
     title="The userland proxy is off",
     why="Each published port costs a root process that hides the client's address and that the "

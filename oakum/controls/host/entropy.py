@@ -6,7 +6,7 @@ from packaging.version import Version
 
 from oakum.controls.base import Control, HostPackage, NotApplicable
 from oakum.facts import HostFacts
-from oakum.model import Severity
+from oakum.model import Area, Severity
 from oakum.policy import Policy
 
 NO_LONGER_BLOCKS: Final = Version("5.6")
@@ -38,6 +38,7 @@ def haveged_where_needed(facts: HostFacts, policy: Policy) -> str:
 
 
 CONTROL = Control(
+    area=Area.HOST,
     id="entropy",
     title="Guests that can starve of entropy run haveged",
     why="On kernels before 5.6 a virtual machine without a hardware generator can block for "

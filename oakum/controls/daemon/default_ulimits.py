@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from oakum.controls.base import Control, DaemonKey, require_engine
+from oakum.controls.base import Control, require_engine
+from oakum.controls.daemon_key import DaemonKey
 from oakum.facts import HostFacts, Process
-from oakum.model import Impact, Json, Severity
+from oakum.model import Area, Impact, Json, Severity
 from oakum.policy import Policy
 
 
@@ -87,6 +88,7 @@ def old_containers(facts: HostFacts) -> Iterable[Impact]:
 
 
 CONTROL = Control(
+    area=Area.DAEMON,
     id="default-ulimits",
     title="Containers without limits of their own get sane ones",
     why="Containers inherit whatever containerd was started with: infinity makes programs "

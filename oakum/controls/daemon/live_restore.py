@@ -1,8 +1,9 @@
 """Containers keep running while dockerd restarts."""
 
-from oakum.controls.base import Control, DaemonKey, NotApplicable, require_engine
+from oakum.controls.base import Control, NotApplicable, require_engine
+from oakum.controls.daemon_key import DaemonKey
 from oakum.facts import HostFacts, Read
-from oakum.model import Severity
+from oakum.model import Area, Severity
 from oakum.policy import Policy
 
 
@@ -22,6 +23,7 @@ def on_outside_a_swarm(facts: HostFacts, policy: Policy) -> bool:
 
 
 CONTROL = Control(
+    area=Area.DAEMON,
     id="live-restore",
     title="Containers keep running while dockerd restarts",
     why="Without live-restore every restart of dockerd, each upgrade and each hardening of its "

@@ -2,7 +2,7 @@
 
 import pytest
 
-from oakum.controls.userns_remap import CONTROL, remapped, subordinate_ranges
+from oakum.controls.daemon.userns_remap import CONTROL, remapped, subordinate_ranges
 from oakum.facts import FileState, Unread
 from oakum.model import Status
 

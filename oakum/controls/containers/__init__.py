@@ -1,0 +1,1 @@
+"""The containers that run on a host."""

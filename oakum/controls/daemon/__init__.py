@@ -1,0 +1,1 @@
+"""How the Docker daemon is configured."""

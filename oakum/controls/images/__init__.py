@@ -1,0 +1,1 @@
+"""The images that are on a host."""

@@ -1,0 +1,1 @@
+"""What kind of Docker a host has."""
