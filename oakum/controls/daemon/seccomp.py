@@ -1,5 +1,6 @@
 """System calls of containers are filtered."""
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -87,6 +88,7 @@ def profile_file(facts: HostFacts, policy: Policy) -> tuple[FileEdit, ...]:
     return () if before == after else (FileEdit(PROFILE, before, after),)
 
 
+@functools.cache
 def tight_profile(version: Version) -> bytes:
     """The bytes of the tight profile for Docker ``version``."""
     return render("seccomp.json.j2", version=version).encode()
