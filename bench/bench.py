@@ -28,9 +28,9 @@ from pathlib import Path
 from bench import fleets, targets
 from bench.fleets import Cost, Figures
 from oakum.controls import controls
+from oakum.layers import Layer, resolve
 from oakum.parse import parse
 from oakum.planner import build
-from oakum.policy import Layer, resolve
 from tests.lab import simulated
 
 RECORDED = 10_000

@@ -3,7 +3,7 @@
 import gc
 import sys
 
-REACHES_HOSTS = frozenset({"audit", "plan", "apply", "rollback", "history", "worker"})
+REACHES_HOSTS = frozenset({"audit", "plan", "apply", "rollback", "history", "waivers", "worker"})
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ class _Sections(click.Group):
     command_class = _Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        hosts = ["audit", "plan", "apply", "rollback", "history"]
+        hosts = ["audit", "plan", "apply", "rollback", "history", "waivers"]
         return [*hosts, "controls", "explain", "schema", "completion"]
 
 
@@ -177,6 +177,25 @@ def history(inventory: str, **given: Any) -> NoReturn:
     history(inventory, given)
 
 
+@oakum.command()
+@options.hosts
+@options.policy
+@options.report
+def waivers(inventory: str, **given: Any) -> NoReturn:
+    """List the waivers of INVENTORY: whom each is for, by whom, why, and its days left.
+
+    No host is contacted. Exit 1 where one has ended: its control counts as drift again.
+
+    \b
+    Examples:
+      oakum waivers inventories/local.py
+      oakum waivers inventories/local.py --format json
+    """
+    from oakum.runs import waivers
+
+    waivers(inventory, given)
+
+
 def _run(
     command: str,
     inventory: str,
@@ -290,7 +309,7 @@ def schema(name: str) -> None:
 
         found = history_schema()
     else:
-        from oakum.policy import policy_schema
+        from oakum.layers import policy_schema
 
         found = policy_schema()
     click.echo(json.dumps(found, indent=2))

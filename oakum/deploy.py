@@ -27,9 +27,10 @@ from oakum.controls import controls
 from oakum.facts import HostFacts, Read
 from oakum.history import looked_at, remembered
 from oakum.inventory import PLACES
+from oakum.layers import Layer, from_inventory, resolve
 from oakum.manifest import About
 from oakum.model import Finding, Kind, Plan, Status
-from oakum.policy import Layer, Policy, PolicyError, from_inventory, resolve
+from oakum.policy import Policy, PolicyError, Waiver
 from oakum.probe import NoAnswer, read
 
 
@@ -62,6 +63,17 @@ def policy_for(host: Host, below: Sequence[Layer] = (), above: Sequence[Layer] =
     Raises:
         PolicyError: a wrong key, value or control.
     """
+    policy = _whole_policy(host, below, above)
+    meant = tuple(one for one in policy.waivers if one.is_for(host.name, host.groups))
+    return policy if meant == policy.waivers else policy.model_copy(update={"waivers": meant})
+
+
+def waivers_of(host: Host, below: Sequence[Layer] = ()) -> tuple[Waiver, ...]:
+    """Every waiver that is said of a host, also where it is for others. Raises PolicyError."""
+    return _whole_policy(host, below, ()).waivers
+
+
+def _whole_policy(host: Host, below: Sequence[Layer], above: Sequence[Layer]) -> Policy:
     known = [control.id for control in controls()]
     return resolve([*below, *layers(host), *above], known)
 

@@ -19,8 +19,9 @@ from pyinfra.context import ctx_state
 
 from oakum.deploy import HARDEN, Road, policy_for
 from oakum.known_hosts import indexed
+from oakum.layers import Layer
 from oakum.model import HostReport, Step
-from oakum.policy import Layer, Policy, PolicyError
+from oakum.policy import Policy, PolicyError
 from oakum.probe import NoAnswer
 from oakum.schedule import Member
 from oakum.selection import load_inventory, select

@@ -11,7 +11,7 @@ from oakum.model import Disruption, Severity
 
 if TYPE_CHECKING:
     from oakum.fleet import Access
-    from oakum.policy import Layer
+    from oakum.layers import Layer
 
 FORMATS = ("text", "json")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -49,7 +49,7 @@ selection = _stack(
     ),
     policy,
 )
-output = _stack(
+report = _stack(
     click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True),
     click.option(
         "-o",
@@ -57,6 +57,9 @@ output = _stack(
         type=click.Path(path_type=Path, dir_okay=False),
         help="Write the report to a file.",
     ),
+)
+output = _stack(
+    report,
     click.option(
         "-v",
         "--verbose",
@@ -207,7 +210,7 @@ def layers_of(given: Mapping[str, Any]) -> tuple[list["Layer"], list["Layer"]]:
     Raises:
         PolicyError: the file cannot be read as a policy.
     """
-    from oakum.policy import Layer, load
+    from oakum.layers import Layer, load
 
     below = [load(given["policy"])] if given.get("policy") else []
     chosen: dict[str, Any] = {

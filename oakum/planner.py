@@ -96,6 +96,7 @@ def judge(control: Control, facts: HostFacts, policy: Policy, today: datetime.da
         guards = (guard(facts, policy) for guard in control.guards)
         held = next(filter(None, guards), None) or setting.held(facts, desired)
         if held:
+            held = "; ".join(filter(None, (held, ended)))
             return Verdict(control, finding(Status.HELD, held, actual))
         drift = "; ".join(filter(None, (fault, ended))) or None
         edits = (*setting.edits(facts, desired), *files)

@@ -1,26 +1,16 @@
-"""What an operator wants: a profile, settings and waivers, for one host, checked at this edge.
-
-Everything is a flat inventory key ``oakum_*``. Layers lie on each other key by key, the last one
-wins: profile, ``--policy FILE``, group, host, command line. A wrong key or value is refused by
-name, with the nearest valid one, before any host is contacted.
-"""
+"""What an operator wants of one host: its settings and waivers, each a flat inventory key
+``oakum_*``. Where they are said, and how they lie on each other, is ``layers``'s."""
 
 import datetime
 import difflib
 import enum
-import functools
-from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
+import fnmatch
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Final
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from oakum.model import Area, Disruption
-
-PREFIX: Final = "oakum_"
 
 NODE_NAME: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 """What Kubernetes takes for a node's name: a subdomain of RFC 1123."""
@@ -144,12 +134,23 @@ class Kubernetes(_Strict):
 
 
 class Waiver(_Strict):
-    """A control set aside for a while: why, by whom, and until which day (inclusive)."""
+    """A control set aside for a while: why, by whom, and until which day (inclusive). ``hosts``
+    (names or patterns) and ``groups`` narrow it; it is for either. Without both it is for every
+    host that it is said of."""
 
     control: str
     reason: str = Field(min_length=1)
     owner: str = Field(min_length=1)
     until: datetime.date = Field(strict=False)
+    hosts: tuple[str, ...] = Field(default=(), strict=False)
+    groups: tuple[str, ...] = Field(default=(), strict=False)
+
+    def is_for(self, host: str, groups: Collection[str]) -> bool:
+        """Whether a host of that name in those groups is meant."""
+        if not self.hosts and not self.groups:
+            return True
+        named = any(fnmatch.fnmatchcase(host, pattern) for pattern in self.hosts)
+        return named or not set(self.groups).isdisjoint(groups)
 
 
 class Policy(_Strict):
@@ -163,7 +164,12 @@ class Policy(_Strict):
         default=(), strict=False, description="controls or areas to leave out"
     )
     waivers: tuple[Waiver, ...] = Field(
-        default=(), strict=False, description="controls set aside: control, reason, owner, until"
+        default=(),
+        strict=False,
+        description="controls set aside: control, reason, owner, until; hosts, groups",
+    )
+    profiles: Mapping[str, Mapping[str, Any]] = Field(
+        default={}, description="profiles of your own: name to title, extends and settings"
     )
     max_disruption: _AsDisruption = Field(
         description="the most that a change may cost; what costs more is held"
@@ -256,155 +262,7 @@ ULIMITS: Final = (
 """The names that dockerd takes, go-units ``ulimit.go``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Some ``oakum_*`` keys and where they were said, such as ``group web``."""
-
-    source: str
-    data: Mapping[str, Any]
-
-
-@functools.cache
-def profiles() -> Mapping[str, Mapping[str, Any]]:
-    """The profiles by name, ``extends`` resolved; each has a ``title``."""
-    rows: dict[str, dict[str, Any]] = yaml.safe_load(
-        files("oakum").joinpath("profiles.yml").read_text("utf-8")
-    )
-
-    def whole(name: str) -> dict[str, Any]:
-        row = dict(rows[name])
-        base = row.pop("extends", None)
-        return {**(whole(base) if base else {}), **row}
-
-    return {name: whole(name) for name in rows}
-
-
 def nearest(word: str, known: Collection[str]) -> str:
     """``; nearest: X`` for the best match among ``known``, or the whole list when none is near."""
     found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"; nearest: {found[0]}" if found else f"; known: {', '.join(sorted(known))}"
-
-
-def resolve(layers: Sequence[Layer], controls: Collection[str]) -> Policy:
-    """The policy that ``layers`` make, lowest first; ``controls`` are the ids that may be named.
-
-    Raises:
-        PolicyError: every wrong key, value or control id, each with its layer.
-    """
-    problems = [problem for layer in layers for problem in _unknown_keys(layer)]
-    merged: dict[str, Any] = {}
-    source: dict[str, str] = {}
-    for layer in layers:
-        for key, value in layer.data.items():
-            merged[key.removeprefix(PREFIX)] = value
-            source[key.removeprefix(PREFIX)] = layer.source
-    name = merged.get("profile", "baseline")
-    if not isinstance(name, str) or name not in profiles():
-        said = f"oakum_profile: {name!r} is no profile ({source['profile']})"
-        raise PolicyError([*problems, said + nearest(str(name), profiles())])
-    if problems:
-        raise PolicyError(problems)
-    base = {key: value for key, value in profiles()[name].items() if key != "title"}
-    try:
-        policy = Policy.model_validate({**base, **merged, "profile": name})
-    except ValidationError as error:
-        raise PolicyError(_sentences(error, source)) from None
-    if problems := list(_unknown_controls(policy, controls, source)):
-        raise PolicyError(problems)
-    return policy
-
-
-def _unknown_keys(layer: Layer) -> list[str]:
-    known = {PREFIX + name for name in Policy.model_fields}
-    return [
-        f"{key}: is no setting ({layer.source}){nearest(key, known)}"
-        for key in layer.data
-        if key not in known
-    ]
-
-
-def _sentences(error: ValidationError, source: Mapping[str, str]) -> list[str]:
-    rows = []
-    for fault in error.errors(include_url=False):
-        where = ".".join(str(step) for step in fault["loc"])
-        key = str(fault["loc"][0]) if fault["loc"] else "default_ulimits"
-        seen = "" if fault["type"] == "value_error" else f"; seen: {fault['input']!r}"
-        text = fault["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
-        place = source.get(key, "profile")
-        rows.append(f"{PREFIX}{where}: {text}{seen} ({place})" if where else f"{text} ({place})")
-    return rows
-
-
-def _unknown_controls(
-    policy: Policy, controls: Collection[str], source: Mapping[str, str]
-) -> list[str]:
-    named = {
-        "only": policy.only,
-        "skip": policy.skip,
-        "waivers": [waiver.control for waiver in policy.waivers],
-    }
-    known = {key: {*controls, *(() if key == "waivers" else Area)} for key in named}
-    return [
-        f"{PREFIX}{key}: {control!r} is no control ({source[key]}){nearest(control, known[key])}"
-        for key, found in named.items()
-        for control in found
-        if control not in known[key]
-    ]
-
-
-class _NoDuplicates(yaml.SafeLoader):
-    """A safe loader that refuses a key written twice, which PyYAML lets the last one win."""
-
-
-def _unique(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if not isinstance(key, Hashable):
-            raise yaml.MarkedYAMLError(problem="unhashable key", problem_mark=key_node.start_mark)
-        if key in seen:
-            raise yaml.MarkedYAMLError(
-                problem=f"{key} is written twice", problem_mark=key_node.start_mark
-            )
-        seen.add(key)
-    return dict(loader.construct_pairs(node))
-
-
-_NoDuplicates.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique)
-
-
-def load(path: Path) -> Layer:
-    """The layer of a ``--policy`` file: YAML, a mapping of ``oakum_*`` keys.
-
-    Raises:
-        PolicyError: unreadable, no YAML, no mapping, or a key written twice.
-    """
-    try:
-        # _NoDuplicates is a SafeLoader: no tag of the file makes an object.
-        data = yaml.load(path.read_text("utf-8"), Loader=_NoDuplicates)
-    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: no UTF-8, no such day
-        raise PolicyError([f"{path}: {' '.join(str(error).split())}"]) from None
-    except RecursionError:
-        raise PolicyError([f"{path}: nested too deeply"]) from None
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise PolicyError([f"{path}: expected oakum_* keys, found a {type(data).__name__}"])
-    return Layer(f"file {path}", {str(key): value for key, value in data.items()})
-
-
-def from_inventory(data: Mapping[str, Any], source: str) -> Layer:
-    """The layer of one host's or group's inventory data; keys of other tools are left out."""
-    return Layer(source, {key: value for key, value in data.items() if key.startswith(PREFIX)})
-
-
-def policy_schema() -> dict[str, Any]:
-    """The JSON Schema of a ``--policy`` file: every key optional, none other."""
-    schema = Policy.model_json_schema()
-    schema["properties"] = {f"{PREFIX}{key}": row for key, row in schema["properties"].items()}
-    schema.pop("required", None)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "oakum policy",
-    }

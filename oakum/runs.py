@@ -15,7 +15,7 @@ import click
 
 from oakum import events, options, screen
 from oakum.crew import GAINS_FROM, NoWorkers, Workers, on_dask, on_this_machine
-from oakum.deploy import HARDEN, Road, new_transaction_id
+from oakum.deploy import HARDEN, Road, new_transaction_id, waivers_of
 from oakum.events import BadLog, Events, Past, Sink
 from oakum.exit_codes import ExitCode
 from oakum.exit_codes import of as exit_code_of
@@ -25,7 +25,8 @@ from oakum.model import HostReport, Outcome, Report, Severity
 from oakum.policy import PolicyError
 from oakum.rollout import Rollout
 from oakum.schedule import BadSchedule, Order
-from oakum.selection import EmptySelection, SelectionError
+from oakum.selection import EmptySelection, SelectionError, load_inventory, select
+from oakum.waivers import Host, as_json, as_text, listed
 
 Given = Mapping[str, Any]
 """The options of a command, by the names that ``oakum.options`` gives them."""
@@ -48,6 +49,20 @@ def history(inventory: str, given: Given) -> NoReturn:
     code = exit_code_of(report, None)
     screen.write(report, given, code, None, time.monotonic() - clock)
     sys.exit(code)
+
+
+def waivers(inventory: str, given: Given) -> NoReturn:
+    """List the waivers of an inventory, and end; no host is contacted."""
+    _writable(given["output"])
+    with _complaining():
+        below, _ = options.layers_of(given)
+        hosts = [
+            Host(host.name, tuple(dict.fromkeys(host.groups)), waivers_of(host, below))
+            for host in select(load_inventory(inventory, {}), given["limit"])
+        ]
+    rows = listed(hosts, datetime.now(UTC).date())
+    screen.put((as_json if given["form"] == "json" else as_text)(rows), given["output"])
+    sys.exit(ExitCode.DRIFT if any(row.ended for row in rows) else ExitCode.OK)
 
 
 def run(
@@ -176,7 +191,7 @@ def _writable(output: Path | None) -> None:
 @contextmanager
 def _fleet(inventory: str, given: Given, road: Road) -> Iterator[Fleet]:
     """The fleet that is meant; what is wrong with the arguments ends here, before any host."""
-    try:
+    with _complaining():
         below, above = options.layers_of(given)
         yield Fleet(
             inventory,
@@ -186,6 +201,13 @@ def _fleet(inventory: str, given: Given, road: Road) -> Iterator[Fleet]:
             access=options.access_of(given),
             road=road,
         )
+
+
+@contextmanager
+def _complaining() -> Iterator[None]:
+    """What is wrong with inventory, policy or arguments ends the command with its words."""
+    try:
+        yield
     except PolicyError as error:
         screen.refuse("\n".join(error.problems))
     except EmptySelection as error:

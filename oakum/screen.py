@@ -28,6 +28,11 @@ def write(
         text = json_report.render(report)
     else:
         text = page(report, given, code, following, elapsed, to_file=output is not None)
+    put(text, output)
+
+
+def put(text: str, output: Path | None) -> None:
+    """Write what a command has to say to a file, or to stdout."""
     try:
         if output is not None:
             output.write_text(text, "utf-8")

@@ -13,9 +13,10 @@ from packaging.version import Version
 from oakum.controls.base import Control
 from oakum.engine.document import loads
 from oakum.facts import Container, Engine, FileState, HostFacts, Process, Read, Unread
+from oakum.layers import Layer, resolve
 from oakum.model import Finding, Plan
 from oakum.planner import build, judge
-from oakum.policy import Layer, Policy, resolve
+from oakum.policy import Policy
 
 # Whoever imports pyinfra_cli is patched, and the threads of xdist would not outlive that. What the
 # patching is needed for is tried in processes of their own.

@@ -22,8 +22,8 @@ from oakum.cli import oakum
 from oakum.controls import controls
 from oakum.exit_codes import ExitCode
 from oakum.fleet import Fleet
+from oakum.layers import Layer, resolve
 from oakum.model import Disruption, Outcome, Severity, Status
-from oakum.policy import Layer, resolve
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -698,6 +698,8 @@ def test_a_waiver_hides_no_ok(host, policy):
 def test_an_ended_waiver_of_what_is_held(host, policy):
     found = plan(host(ports=["[::1]:80"]), policy(waivers=[waiver(datetime.date(2026, 1, 1))]))
     assert statuses(found)["userland-proxy"] is Status.HELD
+    (held,) = (one for one in found.findings if one.control == "userland-proxy")
+    assert str(held.reason).endswith("; the waiver of ops ended on 2026-01-01")
 
 
 def test_waiving_live_restore_makes_the_others_dearer(host, policy):

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from oakum.controls import controls
+from oakum.layers import Layer, from_inventory, load, policy_schema, profiles, resolve
 from oakum.model import Area, Disruption
 from oakum.policy import (
-    Layer,
     Mode,
     Policy,
     PolicyError,
@@ -20,12 +20,7 @@ from oakum.policy import (
     StorageDriver,
     Ulimit,
     Waiver,
-    from_inventory,
-    load,
     nearest,
-    policy_schema,
-    profiles,
-    resolve,
 )
 
 CONTROLS = ("seccomp", "userland-proxy", "live-restore")
@@ -480,6 +475,7 @@ oakum_default_ulimits: {nofile: {soft: -1, hard: -1}}
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
 oakum_preflight: required
+oakum_profiles: {acme: {extends: strict, skip: [entropy]}}
 oakum_before: [{where: controller, run: [lb, drain], limit: 9}]
 oakum_after: [{where: host, run: ["true"]}]
 oakum_swarm: drain
@@ -526,3 +522,75 @@ def test_every_control_may_be_named():
     """The ids that the command line hands in are those of the registry."""
     names = [control.id for control in controls()]
     assert resolve([Layer("test", {"oakum_only": names})], names).only == tuple(names)
+
+
+# Profiles of an organisation's own ---------------------------------------------------------------
+
+ACME = {"title": "Ours", "extends": "strict", "userns_remap": "audit"}
+
+
+def test_a_profile_of_ones_own():
+    found = policy({"oakum_profiles": {"acme": ACME}}, {"oakum_profile": "acme"})
+    assert (found.profile, found.userns_remap, found.seccomp) == (
+        "acme",
+        Mode.AUDIT,
+        SeccompProfile.TIGHT,
+    )
+
+
+def test_it_extends_baseline_where_it_says_nothing_and_others_of_its_own():
+    rows = {"acme": {"skip": ["seccomp"]}, "web": {"extends": "acme", "max_disruption": "reload"}}
+    found = policy({"oakum_profiles": rows, "oakum_profile": "web"})
+    assert (found.skip, found.max_disruption, found.seccomp) == (
+        ("seccomp",),
+        Disruption.RELOAD,
+        SeccompProfile.BUILTIN,
+    )
+
+
+def test_what_a_host_says_wins_over_it():
+    said = {"oakum_profiles": {"acme": ACME}, "oakum_profile": "acme"}
+    assert policy(said, {"oakum_userns_remap": "off"}).userns_remap is Mode.OFF
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (
+            {"strict": {}},
+            "oakum_profiles.strict: is oakum's own; choose another name, and extends: strict "
+            "(layer 1)",
+        ),
+        ({"a": 3}, "oakum_profiles.a: expected settings, found 3 (layer 1)"),
+        ([ACME], f"oakum_profiles: expected names of profiles, found {[ACME]!r} (layer 1)"),
+        (
+            {"a": {"sekkomp": "tight"}},
+            "oakum_profiles.a.sekkomp: is no setting; nearest: seccomp (layer 1)",
+        ),
+        (
+            {"a": {"extends": "strikt"}},
+            "oakum_profiles.a.extends: 'strikt' is no profile; nearest: strict (layer 1)",
+        ),
+        (
+            {"a": {"extends": "b"}, "b": {"extends": "a"}},
+            "oakum_profiles: they extend each other in a circle (layer 1)",
+        ),
+        ({"a": {"extends": ["strict"]}}, "oakum_profiles.a.extends: ['strict'] is no profile"),
+    ],
+)
+def test_a_wrong_profile_is_refused_by_name(rows, problem):
+    with pytest.raises(PolicyError) as refused:
+        policy({"oakum_profiles": rows})
+    assert problem in refused.value.problems[0]
+
+
+def test_a_wrong_value_in_it_is_told_with_its_name():
+    with pytest.raises(PolicyError) as refused:
+        policy({"oakum_profiles": {"acme": {"seccomp": "loose"}}, "oakum_profile": "acme"})
+    assert "(profile acme)" in refused.value.problems[0]
+
+
+def test_an_unknown_control_in_it_is_refused():
+    with pytest.raises(PolicyError) as refused:
+        policy({"oakum_profiles": {"acme": {"skip": ["proxy"]}}, "oakum_profile": "acme"})
+    assert refused.value.problems[0].startswith("oakum_skip: 'proxy' is no control (profile acme)")

@@ -12,7 +12,8 @@ import click
 from oakum.cli import oakum
 from oakum.controls import controls
 from oakum.exit_codes import ExitCode
-from oakum.policy import PREFIX, Policy, profiles
+from oakum.layers import PREFIX, profiles
+from oakum.policy import Policy
 from oakum.render import render
 
 DOCS = Path(__file__).parents[1] / "docs"

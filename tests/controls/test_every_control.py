@@ -122,7 +122,16 @@ def test_its_parameter_is_a_setting_of_the_policy(control):
 
 
 def test_every_parameter_of_the_policy_has_its_control():
-    general = {"profile", "only", "skip", "waivers", "max_disruption", "time_limits", "preflight"}
+    general = {
+        "profile",
+        "profiles",
+        "only",
+        "skip",
+        "waivers",
+        "max_disruption",
+        "time_limits",
+        "preflight",
+    }
     neighbours = {"before", "after", "swarm", "swarm_limit", "swarm_manager", "kubernetes"}
     assert {control.parameter for control in controls() if control.parameter} == (
         Policy.model_fields.keys() - general - neighbours

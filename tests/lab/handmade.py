@@ -13,11 +13,11 @@ from typing import Any
 from oakum.controls import controls
 from oakum.engine.document import loads, merge
 from oakum.facts import HostFacts
+from oakum.layers import Layer, resolve
 from oakum.manifest import About
 from oakum.model import Change, Disruption, Kind, Plan
 from oakum.operations import transaction_command
 from oakum.parse import parse
-from oakum.policy import Layer, resolve
 from oakum.probe import script
 
 from .desk import Ran

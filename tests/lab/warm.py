@@ -125,7 +125,7 @@ def _learn() -> None:
     import oakum.screen  # noqa: F401
     from oakum.controls import controls
     from oakum.engine.catalogue import options
-    from oakum.policy import profiles
+    from oakum.layers import profiles
 
     for read in (controls, options, profiles, get_all_connectors):
         read()
