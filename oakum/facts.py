@@ -101,25 +101,66 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
-    """A running container, as far as a change of its host can touch it.
+class Mount:
+    """What a container sees of its host: ``source`` is the path there."""
 
-    ``ports`` are published addresses such as ``0.0.0.0:80`` or ``[::1]:3000``; ``mounts`` are
-    sources on the host. ``task`` says that a swarm put it there.
+    source: str
+    writable: bool = True
+
+
+LIMITED: Final = ("memory", "pids", "cpu")
+"""The resources of which a container can be given no more than so much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A running container: what a change of its host can touch, and what it may do to the host.
+
+    ``pid`` is its first process, 0 while it waits for its restart. ``ports`` are published
+    addresses such as ``0.0.0.0:80`` or ``[::1]:3000``. ``masked`` says that the host's part of
+    /proc and /sys is hidden from it. ``capabilities`` are those that it was given besides the
+    engine's own. ``limits`` are the resources that are limited, ``ulimits`` the hard limits that
+    docker tells (None is unlimited), which are those of its next start. ``task`` says that a swarm
+    put it there, ``one_off`` that it is removed when it ends. ``unread`` are the names of the probe
+    that were not told of it.
     """
 
     name: str
     image: str = ""
     pid: int = 0
+    started: datetime | None = None
     privileged: bool = False
     userns: str = ""
     pid_mode: str = ""
+    ipc_mode: str = ""
+    uts_mode: str = ""
     network: str = "default"
     restart: str = "no"
+    restarts: int = 0
+    restarting: bool = False
     ports: tuple[str, ...] = ()
-    mounts: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
     security: tuple[str, ...] = ()
+    masked: bool = True
+    capabilities: tuple[str, ...] = ()
+    limits: tuple[str, ...] = LIMITED
+    ulimits: Mapping[str, int | None] = field(default_factory=dict)
+    read_only: bool = False
+    health: str = ""
     task: bool = False
+    one_off: bool = False
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What the kernel says of a container's first process: hard limits by ``ulimit`` name (None is
+    unlimited). ``no_new_privileges`` and ``filtered``, by seccomp, are None where it does not say.
+    """
+
+    no_new_privileges: bool | None = None
+    filtered: bool | None = None
+    hard: Mapping[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +186,9 @@ class HostFacts:
     daemon.json as it lies there; ``flags`` what the running dockerd was started with,
     ``unit_flags`` what the next start will give it, both by flag name without dashes;
     ``unit_limits`` are the hard limits that its unit asks for. ``reloaded`` is the configuration
-    that dockerd logged at its last reload. ``transaction`` is Read(None) where there never was one.
+    that dockerd logged at its last reload. ``confinements`` are those of containers by process id;
+    what has ended meanwhile is not among them. ``transaction`` is Read(None) where there never was
+    one.
     """
 
     name: Reading[str] = Read("")
@@ -191,6 +234,7 @@ class HostFacts:
     volumes: Reading[int] = Read(0)
     container_count: Reading[int] = Read(0)
     containers: Reading[tuple[Container, ...]] = Read(())
+    confinements: Reading[Mapping[int, Confinement]] = Read({})
     kubelet: Reading[bool] = Read(False)
     oakum_state: Reading[tuple[str, ...]] = Read(())
     transaction: Reading[Transaction | None] = Read(None)

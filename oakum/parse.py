@@ -9,7 +9,7 @@ from oakum import parse_engine
 from oakum.engine.flags import parse_flags
 from oakum.facts import HostFacts, Reading, Transaction, attempt
 from oakum.ledger import ID
-from oakum.parse_workload import containers
+from oakum.parse_workload import confinements, containers
 from oakum.reading import Source, assignments, leading_version, words, yes_no
 from oakum.wire import readings
 
@@ -63,6 +63,7 @@ def parse(output: Sequence[str]) -> HostFacts:
         volumes=source.word("volumes.count", int),
         container_count=source.word("containers.count", int),
         containers=containers(source),
+        confinements=confinements(source),
         kubelet=source.word("kubelet", yes_no),
         oakum_state=source.lines("oakum.state", tuple),
         transaction=source.word("oakum.transaction", _transaction),

@@ -82,14 +82,14 @@ def process(source: Source, name: str) -> Reading[Process | None]:
     if source.text(f"{name}.pid") == Read("none"):
         return Read(None)
     pid = source.word(f"{name}.pid", int)
-    limits = source.lines(f"{name}.limits", _hard_limits)
+    limits = source.lines(f"{name}.limits", hard_limits)
     capabilities = source.word(f"{name}.caps", lambda digits: int(digits, 16))
     started = source.word("dockerd.started", int) if name == "dockerd" else Read(0)
     return attempt(lambda: Process(pid.value, started.value, limits.value, capabilities.value))
 
 
 def first(source: Source) -> Reading[Process]:
-    limits = source.lines("init.limits", _hard_limits)
+    limits = source.lines("init.limits", hard_limits)
     capabilities = source.word("init.caps", lambda digits: int(digits, 16))
     return attempt(lambda: Process(1, hard=limits.value, capabilities=capabilities.value))
 
@@ -104,7 +104,8 @@ _LIMITS: Final = {
 """Names in /proc/PID/limits and the ulimit names that dockerd takes."""
 
 
-def _hard_limits(rows: Sequence[str]) -> dict[str, int | None]:
+def hard_limits(rows: Sequence[str]) -> dict[str, int | None]:
+    """The hard limits by ``ulimit`` name, from lines of /proc/PID/limits; None is unlimited."""
     hard: dict[str, int | None] = {}
     for row in rows:
         found = re.match(r"(Max [a-z ]+?)\s{2,}(\S+)\s+(\S+)", row)

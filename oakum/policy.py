@@ -50,6 +50,22 @@ class StorageDriver(enum.StrEnum):
     VFS = "vfs"
 
 
+class ContainerLimit(enum.StrEnum):
+    """A resource of which a container should have no more than so much."""
+
+    MEMORY = "memory"
+    PIDS = "pids"
+    CPU = "cpu"
+
+
+class ContainerCheck(enum.StrEnum):
+    """A control of containers, by its id, that nearly every host would fail at first."""
+
+    HEALTHCHECKS = "healthchecks"
+    NO_NEW_PRIVILEGES = "no-new-privileges-in-force"
+    ROOT_FILESYSTEMS = "writable-root-filesystems"
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -185,6 +201,20 @@ class Policy(_Strict):
     )
     default_ulimits: Mapping[str, Ulimit] = Field(
         description="limits of containers that set none: name to soft and hard"
+    )
+    container_limits: tuple[Annotated[ContainerLimit, Field(strict=False)], ...] = Field(
+        strict=False, description="what every container should have a limit of: memory, pids, cpu"
+    )
+    container_checks: tuple[Annotated[ContainerCheck, Field(strict=False)], ...] = Field(
+        strict=False, description="controls of containers that nearly every host fails at first"
+    )
+    published_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] | None = Field(
+        strict=False, description="ports that may be open on every address; null asks for nothing"
+    )
+    trusted_containers: tuple[str, ...] = Field(
+        default=(),
+        strict=False,
+        description="names of containers that may have power over their host, as shell patterns",
     )
 
     time_limits: TimeLimits = Field(

@@ -3,7 +3,7 @@ but BadProbe."""
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from packaging.version import Version
 from oakum.engine.flags import parse_flags
 from oakum.facts import (
     CannotTell,
+    Confinement,
     Container,
     Engine,
     FileState,
     HostFacts,
+    Mount,
     Process,
     Read,
     Transaction,
@@ -141,9 +143,20 @@ BASE = f"""
 =volumes.count 2
 =containers.count 3
 <containers
-|{{"id":"a1","name":"/web","image":"nginx:1.27","pid":900,"privileged":false,"userns":"host","pidmode":"","network":"bridge","restart":"always","securityopt":["no-new-privileges"],"task":true,"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}}]}}
+|{{"id":"a1","name":"/web","image":"nginx:1.27","pid":900,"started":"2026-01-31T12:00:00.123456789Z","restarting":true,"restarts":3,"health":"healthy","task":true,"privileged":false,"userns":"host","pidmode":"","ipcmode":"private","utsmode":"host","network":"bridge","restart":"always","autoremove":true,"memory":1,"pids":null,"cpus":0,"quota":5,"cpuset":"","readonly":true,"capadd":["CAP_KILL"],"masked":[],"securityopt":["no-new-privileges"],"ulimits":[{{"Name":"nofile","Hard":9,"Soft":1}},{{"Name":"core","Hard":-1,"Soft":-1}}],"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}},{{"source":"/ro","destination":"/ro","rw":false}}]}}
 |{{"name":"/bare"}}
 >containers
+<containers.processes
+|Pid:\t900
+|NoNewPrivs:\t1
+|Seccomp:\t2
+|Max core file size  0  unlimited  bytes
+|Max open files  1024  524288  files
+|Pid:\t901
+|NoNewPrivs:\t0
+|Seccomp:\t0
+|Pid:\t902
+>containers.processes
 =kubelet no
 <oakum.state
 |txn
@@ -192,6 +205,14 @@ def facts(changed: Mapping[str, Any] | None = None, **named: Any) -> HostFacts:
     by_name = {name.replace("_", "."): value for name, value in named.items()}
     return parse(probe({**(changed or {}), **by_name}))
 
+
+WORDS = """
+autoremove capadd cpus cpuset health ipcmode masked memory mounts network pid pidmode pids
+ports privileged quota readonly restart restarting restarts securityopt started task ulimits
+userns utsmode
+"""
+UNTOLD = tuple(WORDS.split())
+"""What the probe tells of every container."""
 
 # The whole ---------------------------------------------------------------------------------------
 
@@ -275,16 +296,35 @@ def test_a_whole_probe():
                     name="web",
                     image="nginx:1.27",
                     pid=900,
+                    started=datetime(2026, 1, 31, 12, 0, 0, 123456, UTC),
                     userns="host",
+                    ipc_mode="private",
+                    uts_mode="host",
                     network="bridge",
                     restart="always",
+                    restarts=3,
+                    restarting=True,
                     ports=("0.0.0.0:80", "[::]:80"),
-                    mounts=("/srv",),
+                    mounts=(Mount("/srv"), Mount("/ro", writable=False)),
                     security=("no-new-privileges",),
+                    masked=False,
+                    capabilities=("CAP_KILL",),
+                    limits=("memory", "cpu"),
+                    ulimits={"nofile": 9, "core": None},
+                    read_only=True,
+                    health="healthy",
                     task=True,
+                    one_off=True,
                 ),
-                Container("bare"),
+                Container("bare", limits=(), unread=UNTOLD),
             )
+        ),
+        confinements=Read(
+            {
+                900: Confinement(True, True, {"core": None, "nofile": 524288}),
+                901: Confinement(False, False),
+                902: Confinement(),
+            }
         ),
         kubelet=Read(False),
         oakum_state=Read(("txn",)),
@@ -293,6 +333,25 @@ def test_a_whole_probe():
         ),
     )
     assert dict(parse(probe()).document.value.settings) == {"icc": False}
+
+
+def test_without_dockerd_no_container_runs():
+    found = facts(dockerd_pid="none", containers_processes=Unread("?"), containers=Unread("?"))
+    assert (found.containers, found.confinements) == (Read(()), Read({}))
+
+
+@pytest.mark.parametrize(
+    ("told", "limits"),
+    [
+        pytest.param({"memory": 0, "pids": 0, "cpus": 0, "cpuset": ""}, (), id="nought"),
+        pytest.param({"pids": -1, "quota": -1}, (), id="minus-one"),
+        pytest.param({"pids": 100, "cpus": 5}, ("pids", "cpu"), id="some"),
+        pytest.param({"cpuset": "0-1", "cpus": 1}, ("cpu",), id="processors"),
+    ],
+)
+def test_what_is_a_limit(told, limits):
+    (found,) = facts(containers={"name": "a", **told}).containers.value
+    assert found.limits == limits
 
 
 def test_a_summary_leaves_out_what_was_not_read():
@@ -442,7 +501,21 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["name", "ports", "mounts", "securityopt", "80/tcp", "Server", "Version"]
+                [
+                    "name",
+                    "ports",
+                    "mounts",
+                    "securityopt",
+                    "80/tcp",
+                    "Server",
+                    "Version",
+                    "started",
+                    "ulimits",
+                    "pids",
+                    "capadd",
+                    "Name",
+                    "Hard",
+                ]
             )
             | st.text(max_size=3),
             inner,
@@ -562,6 +635,30 @@ DEEP = ["[" * 5000]
         ),
         pytest.param(
             "containers", {"containers": {"name": "a", "pid": "x"}}, "containers is", id="c-pid"
+        ),
+        pytest.param(
+            "containers", {"containers": {"name": "a", "started": "now"}}, "is", id="c-started"
+        ),
+        pytest.param(
+            "containers",
+            {"containers": {"name": "a", "started": "2026-01-31T12:00:00"}},
+            "has no zone",
+            id="c-started-somewhere",
+        ),
+        pytest.param(
+            "containers", {"containers": {"name": "a", "ulimits": [{}]}}, "is", id="c-ulimits"
+        ),
+        pytest.param(
+            "confinements",
+            {"containers.processes": ["NoNewPrivs:\t1"]},
+            "'NoNewPrivs:\\t1' is of no process",
+            id="status-of-no-process",
+        ),
+        pytest.param(
+            "confinements",
+            {"containers.processes": ["Pid:\t1", "Seccomp:\tx"]},
+            "containers.processes is unreadable",
+            id="seccomp",
         ),
         pytest.param("containers", {"containers": DEEP}, "containers is unreadable", id="deep"),
         pytest.param("reloaded", {"dockerd.reloaded": ["{"]}, "dockerd.reloaded is", id="reloaded"),

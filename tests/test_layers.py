@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "wire": set(),
     "reading": {"engine", "facts", "wire"},
     "parse_engine": {"engine", "facts", "reading"},
-    "parse_workload": {"facts", "reading"},
+    "parse_workload": {"facts", "parse_engine", "reading"},
     "parse": {"engine", "facts", "ledger", "parse_engine", "parse_workload", "reading", "wire"},
     "ledger": {"facts", "model", "wire"},
     "policy": {"model"},

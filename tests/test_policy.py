@@ -61,6 +61,9 @@ def test_strict_extends_the_baseline():
         "title",
         "userns_remap",
         "seccomp",
+        "container_limits",
+        "container_checks",
+        "published_ports",
     }
     assert "extends" not in strict
     found = policy({"oakum_profile": "strict"})
@@ -472,6 +475,10 @@ oakum_storage_driver: zfs
 oakum_userns_remap: "off"
 oakum_seccomp: builtin
 oakum_default_ulimits: {nofile: {soft: -1, hard: -1}}
+oakum_container_limits: [memory, pids, cpu]
+oakum_container_checks: [healthchecks, writable-root-filesystems]
+oakum_published_ports: [80, 443]
+oakum_trusted_containers: ["k8s_*", cadvisor]
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
 oakum_preflight: required
@@ -504,6 +511,12 @@ def test_the_schema_takes_what_the_policy_takes(validator):
         pytest.param(
             "oakum_default_ulimits", {"nofile": {"soft": -2, "hard": 1}}, id="below-unlimited"
         ),
+        pytest.param("oakum_container_limits", ["disk"], id="unknown-limit"),
+        pytest.param("oakum_container_limits", "memory", id="word-for-a-list-of-limits"),
+        pytest.param("oakum_container_checks", ["privileged-containers"], id="unknown-check"),
+        pytest.param("oakum_published_ports", [0], id="port-nought"),
+        pytest.param("oakum_published_ports", ["80"], id="port-as-text"),
+        pytest.param("oakum_trusted_containers", [1], id="name-as-a-number"),
         pytest.param("oakum_waivers", [{"control": "seccomp"}], id="waiver-without-a-reason"),
         pytest.param("oakum_preflight", "never", id="unknown-preflight"),
         pytest.param("oakum_time_limits", {"answer": 4}, id="no-time-to-answer"),

@@ -803,17 +803,20 @@ say_volumes() {
 
 # What a change of the host may mean to a container, and no secrets. The names are those of the Go
 # structs (ID, NanoCPUs): after one that is unknown the client asks a bare map instead, in which an
-# absent Health is an error. SecurityOpt holds whole seccomp profiles, so it is cut.
+# absent Health is an error. SecurityOpt holds whole seccomp profiles, so it is cut. The pid is first,
+# where the shell finds it.
 # shellcheck disable=SC2016 # the variables of the template
 shape='
-{"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},"pid":{{json .State.Pid}},
-"started":{{json .State.StartedAt}},
+{"pid":{{json .State.Pid}},"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},
+"started":{{json .State.StartedAt}},"restarting":{{json .State.Restarting}},"restarts":{{json .RestartCount}},
 "health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}},
 "task":{{if index .Config.Labels "com.docker.swarm.task.id"}}true{{else}}false{{end}},
 {{with .HostConfig}}"privileged":{{json .Privileged}},"userns":{{json .UsernsMode}},
-"pidmode":{{json .PidMode}},"ipcmode":{{json .IpcMode}},"network":{{json .NetworkMode}},
-"restart":{{json .RestartPolicy.Name}},"memory":{{json .Memory}},"pids":{{json .PidsLimit}},
-"cpus":{{json .NanoCPUs}},"readonly":{{json .ReadonlyRootfs}},"capadd":{{json .CapAdd}},
+"pidmode":{{json .PidMode}},"ipcmode":{{json .IpcMode}},"utsmode":{{json .UTSMode}},
+"network":{{json .NetworkMode}},"restart":{{json .RestartPolicy.Name}},"autoremove":{{json .AutoRemove}},
+"memory":{{json .Memory}},"pids":{{json .PidsLimit}},"cpus":{{json .NanoCPUs}},"quota":{{json .CPUQuota}},
+"cpuset":{{json .CpusetCpus}},"readonly":{{json .ReadonlyRootfs}},"capadd":{{json .CapAdd}},
+"masked":{{if .MaskedPaths}}true{{else}}{{json .MaskedPaths}}{{end}},
 "securityopt":[{{range $i, $o := .SecurityOpt}}{{if $i}},{{end}}{{json (printf "%.200s" $o)}}{{end}}],
 "ulimits":{{json .Ulimits}},"log":{{json .LogConfig.Type}},{{end}}
 "ports":{{with .NetworkSettings}}{{json .Ports}}{{else}}null{{end}},
@@ -824,6 +827,7 @@ say_containers() {
     value containers.count "$info_containers" "${no_info:-docker info counts no containers}"
     if [ "$info_containers" = 0 ]; then
         block containers ""
+        block containers.processes ""
         return
     fi
     shape=$(printf '%s' "$shape" | tr -d '\n') # a line break would be printed
@@ -840,8 +844,36 @@ say_containers() {
     done
     case $nl$answer in *"$nl"[!"{"]*) cause=${cause:-docker inspect printed no JSON} ;; esac
     most=2100000
-    if [ -n "$cause" ]; then reason "$cause" containers; else block containers "$answer"; fi
+    if [ -n "$cause" ]; then
+        reason "$cause" containers containers.processes
+    else
+        block containers "$answer"
+        say_container_processes
+    fi
     most=
+}
+
+# What is in force in the first process of each; inspect tells what will be at its next start.
+say_container_processes() {
+    files=
+    IFS=$nl
+    for row in $answer; do
+        pid=${row#'{"pid":'}
+        pid=${pid%%,*}
+        case $pid in '' | 0* | *[!0-9]*) ;; *) files="$files /proc/$pid/status /proc/$pid/limits" ;; esac
+    done
+    IFS=$blank
+    if [ -z "$dockerd_pid" ]; then
+        reason "${doubt:-the engine is no process of this machine}" containers.processes
+    else
+        # shellcheck disable=SC2086 # a list of files
+        [ -z "$files" ] || rows=$(sed -n '/^Pid:/p;/^NoNewPrivs:/p;/^Seccomp:/p
+            /^Max [cslop]/{
+                s/   */  /g
+                p
+            }' $files)
+        block containers.processes "${files:+$rows}" "${files:+the processes of containers could not be read}"
+    fi
 }
 
 # --- Files ---
