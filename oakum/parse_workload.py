@@ -29,6 +29,7 @@ def _container(row: str) -> Container:
         mounts=tuple(str(mount.get("source", "")) for mount in mounts),
         security=tuple(map(str, known.get("securityopt") or ())),
         task=bool(known.get("task")),
+        image_id=str(known.get("imageid") or ""),
     )
 
 
