@@ -524,7 +524,7 @@ say_unit_environment() {
         name=${name%%=*}
         content=${row#*=}
         case ${name##*[ "$tab"]},$row in # of trust no more: there are passphrases beside it
-            DOCKER_CONTENT_TRUST,*) trust="$trust${row%%:*} ${content%%[!A-Za-z0-9\"\']*}$nl" ;;
+            DOCKER_CONTENT_TRUST,*) trust="$trust${row%%:*} ${content%%[ "$tab";&|]*}$nl" ;;
             DOCKER_CONTENT_TRUST_SERVER,*notary.docker.io*) ;;
             DOCKER_CONTENT_TRUST_SERVER,*) trust="$trust${row%%:*} server$nl" ;;
             DOCKER_CONTENT_TRUST_*,* | *,/etc/environment:* | *,/etc/profile*) ;;
@@ -785,9 +785,9 @@ ask_ids() {
     return 1
 }
 
-# An image, and behind it the first digits of the directories of its layers, the uppermost first. From
-# 29.0 the containerd store has no GraphDriver; an image may have no Config, and no user's name in it
-# has an end.
+# An image, and behind a tab, of which JSON has none, the first digits of the directories of its
+# layers, the uppermost first. From 29.0 the containerd store has no GraphDriver, and an image may
+# have no Config.
 # shellcheck disable=SC2016 # the variables of the template
 picture='
 {"id":{{json .ID}},"size":{{json .Size}},"created":{{json .Created}},
@@ -797,7 +797,7 @@ picture='
 "user":{{with .Config}}{{json (printf "%.100s" .User)}}{{else}}""{{end}},
 "health":{{with .Config}}{{with .Healthcheck}}{{with .Test}}{{ne (index . 0) "NONE"}}{{else}}false
 {{end}}{{else}}false{{end}}{{else}}false{{end}},
-"driver":{{with .GraphDriver}}{{json .Name}}{{else}}""{{end}}}{{" "}}
+"driver":{{with .GraphDriver}}{{json .Name}}{{else}}""{{end}}}{{"\t"}}
 {{with .GraphDriver}}{{with .Data}}
 {{range $i, $l := split (index . "UpperDir") "/overlay2/"}}{{if $i}}{{printf "%.12s " $l}}{{end}}{{end}}
 {{range $i, $l := split (index . "LowerDir") "/overlay2/"}}{{if $i}}{{printf "%.12s " $l}}{{end}}{{end}}
@@ -823,23 +823,29 @@ say_images() {
         set -- $(printf '%s\n' "$ids" "$answer" | sort -u)
     fi
     value images.count $#
-    sum=0 rows='' images=''
+    sum=0 rows='' found=''
     IFS=$nl
     for row in $picture; do format=$format$row; done # a line break would be printed
     IFS=$blank
     if [ $# -gt 1000 ]; then
         cause="$# images are more than the 1000 that are measured"
     elif [ $# -gt 0 ] && ask $((patience + $# / 50)) image inspect --format "$format" "$@"; then
-        images=$answer
+        found=$answer
     fi
     IFS=$nl
-    for row in $images; do
-        size=${row#'{"id":"sha256:'*'","size":'}
+    for row in $found; do
+        IFS=$tab # the shell's other ways to cut a line are quadratic
+        # shellcheck disable=SC2086 # the image, its layers
+        set -- $row
+        IFS=$nl
+        size=${1#'{"id":"sha256:'*'","size":'}
         size=${size%%,*}
+        id=${1#'{"id":"'}
         case $size in # of a line that is none it is the whole line
             '' | *[!0-9]*) cause="docker image inspect printed something else than images" ;;
-            *) sum=$((sum + size)) rows=$rows${row%'} '*}'}'$nl ;;
+            *) sum=$((sum + size)) rows=$rows$1$nl images="$images${id%%'"'*} $2$nl" ;;
         esac
+        case $1 in *'"driver":"overlay2"}') overlaid=yes ;; esac
     done
     IFS=$blank
     no_images=$cause
@@ -853,10 +859,9 @@ say_images() {
 # What lies in the images. A layer is what somebody else has made: no link in it is followed.
 say_layers() {
     layers=$root/overlay2
-    [ -n "$no_images" ] || case $images in
-        *'"driver":"overlay2"} '* | '') ;;
-        *) no_images="the images lie in no directories of overlay2" ;;
-    esac
+    if [ -n "$images" ] && [ -z "$no_images$overlaid" ]; then
+        no_images="the images lie in no directories of overlay2"
+    fi
     if [ -z "$no_images$images" ]; then
         block images.releases ""
     elif [ -z "$no_images" ] && { hidden "$layers" || closed "$layers"; }; then
@@ -876,9 +881,9 @@ say_layers() {
     fi
 }
 
-# short DIRECTORY: $short are the first 12 digits of its name.
+# short PATH: $short are the first 12 digits of the layer's directory.
 short() {
-    short=${1##*/}
+    short=${1#"$layers"/}
     short=${short%"${short#????????????}"}
 }
 
@@ -886,18 +891,16 @@ short() {
 say_releases() {
     ids=' '
     IFS=$nl
-    for row in $images; do ids="$ids${row##*'} '} "; done
+    for row in $images; do ids="$ids${row#* } "; done
     IFS=$blank
     set +f
     set -- "$layers"/*/diff/etc/os-release "$layers"/*/diff/usr/lib/os-release
     set -f
     for path; do
         shift
-        layer=${path%/etc/os-release}
-        layer=${layer%/usr/lib/os-release}
-        short "${layer%/diff}"
+        short "$path"
         case $ids in *" $short "*) ;; *) continue ;; esac
-        if [ -f "$path" ] && [ ! -L "$path" ] && [ ! -L "${path%/*}" ] && [ ! -L "$layer/usr" ]; then
+        if [ -f "$path" ] && [ ! -L "$path" ] && [ ! -L "${path%/*}" ] && [ ! -L "${path%/*/*}" ]; then
             set -- "$@" "$path"
         fi
     done
@@ -912,9 +915,7 @@ say_releases() {
                 *" $short:"*) ;; # its /etc/os-release goes before
                 *) [ -z "$os" ] || known="$known $short:$os $version," ;;
             esac
-            layer=${path%/etc/os-release}
-            layer=${layer%/usr/lib/os-release}
-            short "${layer%/diff}"
+            short "$path"
             before=$path os='' version=''
         fi
         content=${row##*=}
@@ -924,12 +925,11 @@ say_releases() {
     done
     for row in $images; do
         IFS=$blank
-        for short in ${row##*'} '}; do
+        for short in ${row#* }; do
             case $known in
                 *" $short:"*)
                     text=${known#*" $short:"}
-                    row=${row#'{"id":"'}
-                    releases="$releases${row%%'"'*} ${text%%,*}$nl"
+                    releases="$releases${row%% *} ${text%%,*}$nl"
                     break
                     ;;
             esac
@@ -946,9 +946,7 @@ say_setuid() {
     used='' setuid='' cause=''
     IFS=$nl
     for row in $images; do
-        id=${row#'{"id":"'}
-        id=${id%%'"'*}
-        case $running in *"\"imageid\":\"$id\""*) used="$used$id ${row##*'} '}$nl" ;; esac
+        case $running in *"\"imageid\":\"${row%% *}\""*) used=$used$row$nl ;; esac
     done
     IFS=$blank
     set +f
@@ -1448,7 +1446,7 @@ look_at_open_transaction() {
 
 # Nothing of these comes from the caller's environment.
 unset os os_usr boot entropy hardware init_comm lsm lsm_guess hwrng container sysctl kubelet \
-    trust images no_images running format engines containerds entropy_daemons details btime dockerd_pid dockerd_uid dockerd_started args \
+    trust images overlaid no_images running format engines containerds entropy_daemons details btime dockerd_pid dockerd_uid dockerd_started args \
     containerd_pid state unit environment wakes_up silent info most home info_containers info_images info_root
 
 echo 'oakum-probe 1 begin'

@@ -27,7 +27,7 @@ def ended(facts: HostFacts, desired: Json) -> Iterator[str]:
         release = releases.get(image.id, "")
         day = last_day(release)
         if day and day < today:
-            yield f"{called(image, used_by)}: {release}, ended on {day}"
+            yield f"{called(image, used_by)}: {release} ended on {day}"
 
 
 CONTROL = Control(

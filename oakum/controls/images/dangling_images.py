@@ -52,8 +52,8 @@ CONTROL = Control(
     setting=Observed(
         label="images that nobody runs",
         faults=unused,
-        advice="docker image prune takes the dangling ones; with --all --filter until=240h it takes "
-        "every one that is older and that no container has, be it a stopped one",
+        advice="docker image prune takes the dangling ones; with --all --filter until=240h also "
+        "every older one that no container has, be it a stopped one",
     ),
     desired=at_most,
     parameter="unused_images",
