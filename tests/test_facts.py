@@ -19,8 +19,10 @@ from oakum.facts import (
     Engine,
     FileState,
     HostFacts,
+    Image,
     Process,
     Read,
+    SetuidFiles,
     Transaction,
     Unread,
 )
@@ -138,10 +140,22 @@ BASE = f"""
 =dataroot.drivers overlay2 vfs
 =images.count 7
 =images.bytes 1234567890
+<images.list
+|{{"id":"sha256:{"a" * 64}","size":7,"tags":["nginx:1.27"],"layers":2,"driver":"overlay2"}}
+>images.list
+<images.releases
+|sha256:{"a" * 64} debian 12
+>images.releases
+<images.setuid
+|sha256:{"a" * 64} 1 /bin/su
+>images.setuid
+<client.trust
+|/etc/environment 1
+>client.trust
 =volumes.count 2
 =containers.count 3
 <containers
-|{{"id":"a1","name":"/web","image":"nginx:1.27","pid":900,"privileged":false,"userns":"host","pidmode":"","network":"bridge","restart":"always","securityopt":["no-new-privileges"],"task":true,"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}}]}}
+|{{"id":"a1","name":"/web","image":"nginx:1.27","imageid":"sha256:aa","pid":900,"privileged":false,"userns":"host","pidmode":"","network":"bridge","restart":"always","securityopt":["no-new-privileges"],"task":true,"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}}]}}
 |{{"name":"/bare"}}
 >containers
 =kubelet no
@@ -267,6 +281,12 @@ def test_a_whole_probe():
         drivers_on_disk=Read(("overlay2", "vfs")),
         images=Read(7),
         image_bytes=Read(1234567890),
+        image_list=Read(
+            (Image(id=f"sha256:{'a' * 64}", tags=("nginx:1.27",), size=7, layers=2, platform=""),)
+        ),
+        image_releases=Read({f"sha256:{'a' * 64}": "debian 12"}),
+        setuid_files=Read({f"sha256:{'a' * 64}": SetuidFiles(1, ("/bin/su",))}),
+        content_trust=Read((("/etc/environment", "1"),)),
         volumes=Read(2),
         container_count=Read(3),
         containers=Read(
@@ -274,6 +294,7 @@ def test_a_whole_probe():
                 Container(
                     name="web",
                     image="nginx:1.27",
+                    image_id="sha256:aa",
                     pid=900,
                     userns="host",
                     network="bridge",

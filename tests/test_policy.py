@@ -66,6 +66,12 @@ def test_strict_extends_the_baseline():
         "title",
         "userns_remap",
         "seccomp",
+        "unofficial_images",
+        "unpinned_images",
+        "image_size",
+        "image_layers",
+        "image_age",
+        "unused_images",
     }
     assert "extends" not in strict
     found = policy({"oakum_profile": "strict"})
@@ -480,6 +486,14 @@ oakum_default_ulimits: {nofile: {soft: -1, hard: -1}}
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
 oakum_preflight: required
+oakum_registries: [docker.io/library, "registry.example:5000", ghcr.io/acme/app_x]
+oakum_unofficial_images: true
+oakum_unpinned_images: true
+oakum_image_setuid: true
+oakum_image_size: 500
+oakum_image_layers: 20
+oakum_image_age: 30
+oakum_unused_images: 0
 oakum_before: [{where: controller, run: [lb, drain], limit: 9}]
 oakum_after: [{where: host, run: ["true"]}]
 oakum_swarm: drain

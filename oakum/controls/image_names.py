@@ -52,7 +52,9 @@ class Used:
 
     @property
     def by_id(self) -> bool:
-        """Whether it is named by its id, which can mean no other image."""
+        """Whether it is named by its id, which can mean no other image, or not at all."""
+        if not self.text:
+            return True
         digits = self.text.removeprefix("sha256:")
         whole = re.fullmatch("[0-9a-f]{64}", digits) is not None
         known = self.image_id.removeprefix("sha256:")
@@ -71,7 +73,7 @@ class Used:
     @property
     def shown(self) -> str:
         """The name and the containers, in few words."""
-        return f"{short(self.text)} ({enumerated(self.containers)})"
+        return f"{short(self.text or self.image_id)} ({enumerated(self.containers)})"
 
 
 def short(text: str) -> str:
@@ -111,7 +113,8 @@ def names_in_use(facts: HostFacts) -> tuple[Used, ...]:
     """The images that containers run, by name, with what was read of them if anything was."""
     found: dict[tuple[str, str], list[str]] = {}
     for container in facts.containers.value:
-        found.setdefault((container.image, container.image_id), []).append(container.name)
+        if container.image or container.image_id:
+            found.setdefault((container.image, container.image_id), []).append(container.name)
     read = facts.image_list
     images = read.value if not isinstance(read, Unread) else ()
     by_id = {image.id: image for image in images}

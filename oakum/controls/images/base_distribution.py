@@ -20,13 +20,13 @@ def one_with_updates(facts: HostFacts, policy: Policy) -> str:
 
 
 def ended(facts: HostFacts, desired: Json) -> Iterator[str]:
-    releases, today = facts.image_releases.value, facts.clock.value.date()
+    releases = facts.image_releases.value
     used_by = runners(facts)
     images = sorted(facts.image_list.value, key=lambda image: image.id not in used_by)
     for image in images:
         release = releases.get(image.id, "")
         day = last_day(release)
-        if day and day < today:
+        if day and day < facts.clock.value.date():
             yield f"{called(image, used_by)}: {release} ended on {day}"
 
 

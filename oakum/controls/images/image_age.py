@@ -16,10 +16,11 @@ def at_most(facts: HostFacts, policy: Policy) -> int:
 
 
 def older(facts: HostFacts, desired: Json) -> Iterator[str]:
-    now = facts.clock.value
     for used, image in images_in_use(facts):
-        if image.created and (days := (now - image.created).days) > desired:
-            yield f"{used.shown}: {days} days"
+        if image.created:
+            days = (facts.clock.value - image.created).days
+            if days > desired:
+                yield f"{used.shown}: {days} days"
 
 
 CONTROL = Control(
