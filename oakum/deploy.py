@@ -127,7 +127,7 @@ class Road:
 
 
 def _look(host: Host, policy: Policy) -> tuple[HostFacts, Plan]:
-    facts = read(host)
+    facts = read(host, setuid=policy.image_setuid)
     return facts, plan_for(facts, policy)
 
 

@@ -148,6 +148,7 @@ class Container:
     read_only: bool = False
     health: str = ""
     task: bool = False
+    image_id: str = ""
     one_off: bool = False
     unread: tuple[str, ...] = ()
 
@@ -161,6 +162,36 @@ class Confinement:
     no_new_privileges: bool | None = None
     filtered: bool | None = None
     hard: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image that lies on the host.
+
+    ``tags`` are names such as ``nginx:1.27``, ``digests`` such as ``nginx@sha256:...``, as Docker
+    shortens them; of each the first 20. ``created`` is None where its builder wrote no real date.
+    ``size`` is in bytes, layers that it shares included; ``layers`` their number. ``driver`` is
+    the storage driver, empty where the containerd image store gives none.
+    """
+
+    id: str
+    tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    created: datetime | None = None
+    size: int = 0
+    layers: int = 0
+    user: str = ""
+    health: bool = False
+    platform: str = "linux/amd64"
+    driver: str = "overlay2"
+
+
+@dataclass(frozen=True, slots=True)
+class SetuidFiles:
+    """How many setuid and setgid files an image has, and the paths of the first few."""
+
+    count: int
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +218,11 @@ class HostFacts:
     ``unit_flags`` what the next start will give it, both by flag name without dashes;
     ``unit_limits`` are the hard limits that its unit asks for. ``reloaded`` is the configuration
     that dockerd logged at its last reload. ``confinements`` are those of containers by process id;
-    what has ended meanwhile is not among them. ``transaction`` is Read(None) where there never was
-    one.
+    what has ended meanwhile is not among them. ``image_releases`` are distributions such as
+    ``debian 12`` by image, of those that have one inside; ``setuid_files`` are by image too.
+    ``content_trust`` are the files that set DOCKER_CONTENT_TRUST and to what, ``server`` where a
+    file names a Notary server that is not Docker's. ``transaction`` is Read(None) where there
+    never was one.
     """
 
     name: Reading[str] = Read("")
@@ -231,6 +265,10 @@ class HostFacts:
     drivers_on_disk: Reading[tuple[str, ...]] = Read(())
     images: Reading[int] = Read(0)
     image_bytes: Reading[int] = Read(0)
+    image_list: Reading[tuple[Image, ...]] = Read(())
+    image_releases: Reading[Mapping[str, str]] = Read({})
+    setuid_files: Reading[Mapping[str, SetuidFiles]] = Read({})
+    content_trust: Reading[tuple[tuple[str, str], ...]] = Read(())
     volumes: Reading[int] = Read(0)
     container_count: Reading[int] = Read(0)
     containers: Reading[tuple[Container, ...]] = Read(())

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from oakum import parse_engine
+from oakum import parse_engine, parse_images
 from oakum.engine.flags import parse_flags
 from oakum.facts import HostFacts, Reading, Transaction, attempt
 from oakum.ledger import ID
@@ -60,6 +60,10 @@ def parse(output: Sequence[str]) -> HostFacts:
         drivers_on_disk=source.word("dataroot.drivers", words),
         images=source.word("images.count", int),
         image_bytes=source.word("images.bytes", int),
+        image_list=parse_images.images(source),
+        image_releases=parse_images.releases(source),
+        setuid_files=parse_images.setuid_files(source),
+        content_trust=parse_images.content_trust(source),
         volumes=source.word("volumes.count", int),
         container_count=source.word("containers.count", int),
         containers=containers(source),

@@ -76,6 +76,7 @@ def _container(row: str) -> Container:
         task=bool(known.get("task")),
         one_off=bool(known.get("autoremove")),
         unread=tuple(name for name in _TOLD if name not in known),
+        image_id=str(known.get("imageid") or ""),
     )
 
 

@@ -15,6 +15,9 @@ from oakum.model import Area, Disruption
 NODE_NAME: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 """What Kubernetes takes for a node's name: a subdomain of RFC 1123."""
 
+REPOSITORIES: Final = r"^[a-z0-9][-a-z0-9.]*(:[0-9]+)?(/[a-z0-9][-a-z0-9._]*)*$"
+"""A registry, and below it repositories or the beginning of their names up to a slash."""
+
 
 class PolicyError(Exception):
     """The policy is wrong; ``problems`` names each fault, its place and what to do."""
@@ -215,6 +218,24 @@ class Policy(_Strict):
         default=(),
         strict=False,
         description="names of containers that may have power over their host, as shell patterns",
+    )
+    registries: tuple[Annotated[str, Field(pattern=REPOSITORIES)], ...] = Field(
+        default=(),
+        strict=False,
+        description="where images may come from, such as docker.io/library; none says anywhere",
+    )
+    unofficial_images: bool = Field(
+        description="whether images of Docker Hub that are not its official ones are told"
+    )
+    unpinned_images: bool = Field(description="whether images that no digest names are told")
+    image_setuid: bool = Field(
+        description="whether setuid files are looked for in images, which is slow"
+    )
+    image_size: int = Field(ge=1, description="MB from which an image is told as big")
+    image_layers: int = Field(ge=1, le=127, description="layers from which an image is told")
+    image_age: int = Field(ge=1, description="days from which an image in use is told as old")
+    unused_images: int = Field(
+        ge=0, description="GB of images that no running container uses, before they are told"
     )
 
     time_limits: TimeLimits = Field(

@@ -20,9 +20,11 @@ from oakum.facts import (
     Engine,
     FileState,
     HostFacts,
+    Image,
     Mount,
     Process,
     Read,
+    SetuidFiles,
     Transaction,
     Unread,
 )
@@ -140,10 +142,22 @@ BASE = f"""
 =dataroot.drivers overlay2 vfs
 =images.count 7
 =images.bytes 1234567890
+<images.list
+|{{"id":"sha256:{"a" * 64}","size":7,"tags":["nginx:1.27"],"layers":2,"driver":"overlay2"}}
+>images.list
+<images.releases
+|sha256:{"a" * 64} debian 12
+>images.releases
+<images.setuid
+|sha256:{"a" * 64} 1 /bin/su
+>images.setuid
+<client.trust
+|/etc/environment 1
+>client.trust
 =volumes.count 2
 =containers.count 3
 <containers
-|{{"id":"a1","name":"/web","image":"nginx:1.27","pid":900,"started":"2026-01-31T12:00:00.123456789Z","restarting":true,"restarts":3,"health":"healthy","task":true,"privileged":false,"userns":"host","pidmode":"","ipcmode":"private","utsmode":"host","network":"bridge","restart":"always","autoremove":true,"memory":1,"pids":null,"cpus":0,"quota":5,"cpuset":"","readonly":true,"capadd":["CAP_KILL"],"masked":[],"securityopt":["no-new-privileges"],"ulimits":[{{"Name":"nofile","Hard":9,"Soft":1}},{{"Name":"core","Hard":-1,"Soft":-1}}],"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}},{{"source":"/ro","destination":"/ro","rw":false}}]}}
+|{{"id":"a1","name":"/web","image":"nginx:1.27","imageid":"sha256:aa","pid":900,"started":"2026-01-31T12:00:00.123456789Z","restarting":true,"restarts":3,"health":"healthy","task":true,"privileged":false,"userns":"host","pidmode":"","ipcmode":"private","utsmode":"host","network":"bridge","restart":"always","autoremove":true,"memory":1,"pids":null,"cpus":0,"quota":5,"cpuset":"","readonly":true,"capadd":["CAP_KILL"],"masked":[],"securityopt":["no-new-privileges"],"ulimits":[{{"Name":"nofile","Hard":9,"Soft":1}},{{"Name":"core","Hard":-1,"Soft":-1}}],"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}},{{"source":"/ro","destination":"/ro","rw":false}}]}}
 |{{"name":"/bare"}}
 >containers
 <containers.processes
@@ -288,6 +302,12 @@ def test_a_whole_probe():
         drivers_on_disk=Read(("overlay2", "vfs")),
         images=Read(7),
         image_bytes=Read(1234567890),
+        image_list=Read(
+            (Image(id=f"sha256:{'a' * 64}", tags=("nginx:1.27",), size=7, layers=2, platform=""),)
+        ),
+        image_releases=Read({f"sha256:{'a' * 64}": "debian 12"}),
+        setuid_files=Read({f"sha256:{'a' * 64}": SetuidFiles(1, ("/bin/su",))}),
+        content_trust=Read((("/etc/environment", "1"),)),
         volumes=Read(2),
         container_count=Read(3),
         containers=Read(
@@ -295,6 +315,7 @@ def test_a_whole_probe():
                 Container(
                     name="web",
                     image="nginx:1.27",
+                    image_id="sha256:aa",
                     pid=900,
                     started=datetime(2026, 1, 31, 12, 0, 0, 123456, UTC),
                     userns="host",

@@ -64,6 +64,12 @@ def test_strict_extends_the_baseline():
         "container_limits",
         "container_checks",
         "published_ports",
+        "unofficial_images",
+        "unpinned_images",
+        "image_size",
+        "image_layers",
+        "image_age",
+        "unused_images",
     }
     assert "extends" not in strict
     found = policy({"oakum_profile": "strict"})
@@ -483,6 +489,14 @@ oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
 oakum_preflight: required
 oakum_profiles: {acme: {extends: strict, skip: [entropy]}}
+oakum_registries: [docker.io/library, "registry.example:5000", ghcr.io/acme/app_x]
+oakum_unofficial_images: true
+oakum_unpinned_images: true
+oakum_image_setuid: true
+oakum_image_size: 500
+oakum_image_layers: 20
+oakum_image_age: 30
+oakum_unused_images: 0
 oakum_before: [{where: controller, run: [lb, drain], limit: 9}]
 oakum_after: [{where: host, run: ["true"]}]
 oakum_swarm: drain

@@ -12,8 +12,9 @@
 # read; the Docker client asks only the local socket, and only for so long; no environment, label
 # or command of a container is printed, but whether it is a swarm's task; few processes, since each one costs a busy host dearly.
 #
-# The environment may set OAKUM_PROBE_LIMIT (seconds to wait for any one answer) and
-# OAKUM_PROBE_PATH (where to look for programs).
+# The environment may set OAKUM_PROBE_LIMIT (seconds to wait for any one answer),
+# OAKUM_PROBE_PATH (where to look for programs) and OAKUM_PROBE_SETUID (yes: the setuid files of
+# images are wanted, which is slow).
 
 # What fails is told as a reason on standard output; the programs' own complaints are noise.
 exec </dev/null 2>/dev/null
@@ -506,15 +507,33 @@ say_unit_environment() {
     IFS=$blank
     for path in $sources; do
         if [ -e "$path" ] && [ ! -r "$path" ]; then
-            reason "permission denied: $path" unit.environment
+            reason "permission denied: $path" unit.environment client.trust
             return
         fi
     done
+    set +f
+    set -- /etc/profile.d/*.sh
+    set -f
     # shellcheck disable=SC2086 # a list of files
-    environment=$(grep -sE \
+    rows=$(grep -sE \
         "^[ $tab]*(export[ $tab]+)?[A-Za-z0-9_]*(OPTS|OPTIONS|ARGS|DOCKER)[A-Za-z0-9_]*=" \
-        /dev/null $sources)
+        /dev/null $sources /etc/environment /etc/profile "$@")
+    IFS=$nl
+    for row in $rows; do
+        name=${row#*:}
+        name=${name%%=*}
+        content=${row#*=}
+        case ${name##*[ "$tab"]},$row in # of trust no more: there are passphrases beside it
+            DOCKER_CONTENT_TRUST,*) trust="$trust${row%%:*} ${content%%[ "$tab";&|]*}$nl" ;;
+            DOCKER_CONTENT_TRUST_SERVER,*notary.docker.io*) ;;
+            DOCKER_CONTENT_TRUST_SERVER,*) trust="$trust${row%%:*} server$nl" ;;
+            DOCKER_CONTENT_TRUST_*,* | *,/etc/environment:* | *,/etc/profile*) ;;
+            *) environment=$environment$row$nl ;;
+        esac
+    done
+    IFS=$blank
     block unit.environment "$environment"
+    block client.trust "$trust"
 }
 
 # The words dockerd was started with, else those that the unit would start it with; one a line.
@@ -717,6 +736,8 @@ say_engine() {
     [ -z "$cause" ] || answer=
     block engine.version "$answer" "$cause"
     silent=$cause
+    client_release=${answer#*'"Version":"'}
+    client_release=${client_release%%.*}
 
     if ask_json info; then
         read_info
@@ -764,28 +785,243 @@ ask_ids() {
     return 1
 }
 
+# An image, and behind a tab, of which JSON has none, the first digits of the directories of its
+# layers, the uppermost first. From 29.0 the containerd store has no GraphDriver, and an image may
+# have no Config.
+# shellcheck disable=SC2016 # the variables of the template
+picture='
+{"id":{{json .ID}},"size":{{json .Size}},"created":{{json .Created}},
+"tags":[{{range $i, $t := .RepoTags}}{{if lt $i 20}}{{if $i}},{{end}}{{json $t}}{{end}}{{end}}],
+"digests":[{{range $i, $d := .RepoDigests}}{{if lt $i 20}}{{if $i}},{{end}}{{json $d}}{{end}}{{end}}],
+"layers":{{len .RootFS.Layers}},"platform":{{json (printf "%s/%s" .Os .Architecture)}},
+"user":{{with .Config}}{{json (printf "%.100s" .User)}}{{else}}""{{end}},
+"health":{{with .Config}}{{with .Healthcheck}}{{with .Test}}{{ne (index . 0) "NONE"}}{{else}}false
+{{end}}{{else}}false{{end}}{{else}}false{{end}},
+"driver":{{with .GraphDriver}}{{json .Name}}{{else}}""{{end}}}{{"\t"}}
+{{with .GraphDriver}}{{with .Data}}
+{{range $i, $l := split (index . "UpperDir") "/overlay2/"}}{{if $i}}{{printf "%.12s " $l}}{{end}}{{end}}
+{{range $i, $l := split (index . "LowerDir") "/overlay2/"}}{{if $i}}{{printf "%.12s " $l}}{{end}}{{end}}
+{{end}}{{end}}'
+
 say_images() {
     answer='' cause=''
     if [ "$info_images" != 0 ] && ! ask_ids images -q --no-trunc; then
-        reason "$cause" images.count images.bytes
+        no_images=$cause
+        reason "$cause" images.count images.bytes images.list
         return
     fi
     # shellcheck disable=SC2046 # one word for each id; an image with two names is listed twice
     set -- $(printf '%s\n' "$answer" | sort -u)
+    if [ $# -lt "${info_images:-0}" ] && [ "$client_release" -ge 29 ]; then # it hides what has no name
+        ids=$answer
+        if ! ask_ids images -q --no-trunc --filter dangling=true; then
+            no_images=$cause
+            reason "$cause" images.count images.bytes images.list
+            return
+        fi
+        # shellcheck disable=SC2046
+        set -- $(printf '%s\n' "$ids" "$answer" | sort -u)
+    fi
     value images.count $#
-    sum=0
+    sum=0 rows='' found=''
+    IFS=$nl
+    for row in $picture; do format=$format$row; done # a line break would be printed
+    IFS=$blank
     if [ $# -gt 1000 ]; then
         cause="$# images are more than the 1000 that are measured"
-    elif [ $# -gt 0 ] && ask $((patience + $# / 50)) image inspect --format '{{.Size}}' "$@"; then
-        for size in $answer; do
-            case $size in
-                *[!0-9]*) cause="docker image inspect printed something else than sizes" ;;
-                *) sum=$((sum + size)) ;;
-            esac
-        done
+    elif [ $# -gt 0 ] && ask $((patience + $# / 50)) image inspect --format "$format" "$@"; then
+        found=$answer
     fi
+    IFS=$nl
+    for row in $found; do
+        IFS=$tab # the shell's other ways to cut a line are quadratic
+        # shellcheck disable=SC2086 # the image, its layers
+        set -- $row
+        IFS=$nl
+        size=${1#'{"id":"sha256:'*'","size":'}
+        size=${size%%,*}
+        id=${1#'{"id":"'}
+        case $size in # of a line that is none it is the whole line
+            '' | *[!0-9]*) cause="docker image inspect printed something else than images" ;;
+            *) sum=$((sum + size)) rows=$rows$1$nl images="$images${id%%'"'*} $2$nl" ;;
+        esac
+        case $1 in *'"driver":"overlay2"}') overlaid=yes ;; esac
+    done
+    IFS=$blank
+    no_images=$cause
     [ -z "$cause" ] || sum=
     value images.bytes "$sum" "$cause"
+    most=2100000
+    if [ -n "$cause" ]; then reason "$cause" images.list; else block images.list "$rows"; fi
+    most=
+}
+
+# What lies in the images. A layer is what somebody else has made: no link in it is followed.
+say_layers() {
+    layers=$root/overlay2
+    if [ -n "$images" ] && [ -z "$no_images$overlaid" ]; then
+        no_images="the images lie in no directories of overlay2"
+    fi
+    if [ -z "$no_images$images" ]; then
+        block images.releases ""
+    elif [ -z "$no_images" ] && { hidden "$layers" || closed "$layers"; }; then
+        no_images=$cause
+    elif [ -z "$no_images" ] && [ ! -d "$layers" ]; then
+        no_images="there is no $layers"
+    elif [ -z "$no_images" ]; then
+        say_releases
+    fi
+    [ -z "$no_images" ] || reason "$no_images" images.releases
+    if [ "${OAKUM_PROBE_SETUID:-}" != yes ]; then
+        reason "not asked for: oakum_image_setuid is false" images.setuid
+    elif [ -n "$no_images" ]; then
+        reason "$no_images" images.setuid
+    else
+        say_setuid
+    fi
+}
+
+# short PATH: $short are the first 12 digits of the layer's directory.
+short() {
+    short=${1#"$layers"/}
+    short=${short%"${short#????????????}"}
+}
+
+# The distribution of an image is that of the uppermost layer with an os-release.
+say_releases() {
+    ids=' '
+    IFS=$nl
+    for row in $images; do ids="$ids${row#* } "; done
+    IFS=$blank
+    set +f
+    set -- "$layers"/*/diff/etc/os-release "$layers"/*/diff/usr/lib/os-release
+    set -f
+    for path; do
+        shift
+        short "$path"
+        case $ids in *" $short "*) ;; *) continue ;; esac
+        if [ -f "$path" ] && [ ! -L "$path" ] && [ ! -L "${path%/*}" ] && [ ! -L "${path%/*/*}" ]; then
+            set -- "$@" "$path"
+        fi
+    done
+    found='' known='' before='' releases='' os='' version=''
+    [ $# = 0 ] || found=$(find "$@" -prune -type f -size -9 \
+        -exec grep -HE "^(ID|VERSION_ID)=[\"']?[A-Za-z0-9._-]{1,40}[\"']?\$" {} +)
+    IFS=$nl
+    for row in $found$nl:; do
+        path=${row%:*}
+        if [ "$path" != "$before" ]; then
+            case $known in
+                *" $short:"*) ;; # its /etc/os-release goes before
+                *) [ -z "$os" ] || known="$known $short:$os $version," ;;
+            esac
+            short "$path"
+            before=$path os='' version=''
+        fi
+        content=${row##*=}
+        content=${content#[\"\']}
+        content=${content%[\"\']}
+        case $row in *:VERSION_ID=*) version=$content ;; *:ID=*) os=$content ;; esac
+    done
+    for row in $images; do
+        IFS=$blank
+        for short in ${row#* }; do
+            case $known in
+                *" $short:"*)
+                    text=${known#*" $short:"}
+                    releases="$releases${row%% *} ${text%%,*}$nl"
+                    break
+                    ;;
+            esac
+        done
+        IFS=$nl
+    done
+    IFS=$blank
+    block images.releases "$releases"
+}
+
+# The images that containers run: how many setuid and setgid files each has, and the first of them.
+say_setuid() {
+    set -- x
+    used='' setuid='' cause=''
+    IFS=$nl
+    for row in $images; do
+        case $running in *"\"imageid\":\"${row%% *}\""*) used=$used$row$nl ;; esac
+    done
+    IFS=$blank
+    set +f
+    for short in $used; do
+        case $short in *[!0-9a-f]*) continue ;; esac
+        for path in "$layers/$short"*/diff; do
+            case "$* " in *" $path "*) continue ;; esac
+            if [ -d "$path" ]; then set -- "$@" "$path"; fi
+        done
+    done
+    set -f
+    shift
+    if [ $# -gt 4000 ]; then
+        reason "$# layers are more than the 4000 that are searched" images.setuid
+        return
+    fi
+    found=
+    [ $# = 0 ] || found=$({
+        limit $((patience * 3)) find "$@" -xdev -type f '(' -perm -4000 -o -perm -2000 ')'
+        echo "${nl}ended $?"
+    } | head -n 5001)
+    case $found in
+        '' | *"$nl"'ended '[01]) found=${found%"$nl"*} ;;
+        *"$nl"'ended '*) cause="the search did not end within $((patience * 3)) s" ;;
+        *) cause="more than 5000 setuid files" ;;
+    esac
+    if [ -n "$cause" ]; then
+        reason "$cause" images.setuid
+        return
+    fi
+    IFS=$nl
+    for row in $used; do
+        count=0 names='' above=''
+        IFS=$blank
+        for short in ${row#* }; do
+            case $found in *"/$short"*) count_setuid ;; esac
+            above="$above $short"
+        done
+        IFS=$nl
+        setuid="$setuid${row%% *} $count$names$nl"
+    done
+    IFS=$blank
+    block images.setuid "$setuid"
+}
+
+# Of the layer $short, those that no layer $above replaces or takes away.
+count_setuid() {
+    IFS=$nl
+    for path in $found; do
+        case $path in "$layers/$short"*/diff/*) ;; *) continue ;; esac
+        within=${path#"$layers"/*/diff}
+        IFS=$blank
+        covered "$within" || {
+            count=$((count + 1))
+            case $count$within in [1-5]/*[!A-Za-z0-9._/+-]*) ;; [1-5]/*) names="$names $within" ;; esac
+        }
+        IFS=$nl
+    done
+    IFS=$blank
+}
+
+# covered PATH: a layer of $above has something there, or has taken a directory on the way away.
+covered() {
+    set +f
+    for upper in $above; do
+        set -- "$1" "$layers/$upper"*/diff
+        part=$1
+        if [ -e "$2$part" ] || [ -L "$2$part" ]; then set -f; return; fi
+        while [ -n "$part" ]; do
+            if [ -c "$2$part" ]; then set -f; return; fi
+            part=${part%/*}
+        done
+    done
+    set -f
+    return 1
 }
 
 say_volumes() {
@@ -808,6 +1044,7 @@ say_volumes() {
 # shellcheck disable=SC2016 # the variables of the template
 shape='
 {"pid":{{json .State.Pid}},"id":{{json .ID}},"name":{{json .Name}},"image":{{json .Config.Image}},
+"imageid":{{json .Image}},
 "started":{{json .State.StartedAt}},"restarting":{{json .State.Restarting}},"restarts":{{json .RestartCount}},
 "health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}},
 "task":{{if index .Config.Labels "com.docker.swarm.task.id"}}true{{else}}false{{end}},
@@ -843,7 +1080,7 @@ say_containers() {
         case "$try $cause" in 'first '*[Nn]'o such'*) ;; *) break ;; esac
     done
     case $nl$answer in *"$nl"[!"{"]*) cause=${cause:-docker inspect printed no JSON} ;; esac
-    most=2100000
+    most=2100000 running=$answer
     if [ -n "$cause" ]; then
         reason "$cause" containers containers.processes
     else
@@ -1242,7 +1479,7 @@ look_at_open_transaction() {
 
 # Nothing of these comes from the caller's environment.
 unset os os_usr boot entropy hardware init_comm lsm lsm_guess hwrng container sysctl kubelet \
-    engines containerds entropy_daemons details btime dockerd_pid dockerd_uid dockerd_started args \
+    trust images overlaid no_images running format engines containerds entropy_daemons details btime dockerd_pid dockerd_uid dockerd_started args \
     containerd_pid state unit environment wakes_up silent info most home info_containers info_images info_root
 
 echo 'oakum-probe 1 begin'
@@ -1272,6 +1509,7 @@ say_images
 say_volumes
 say_dockerd
 find_data_root
+say_layers
 say_files
 say_reloaded
 value user.dockremap "$remap"
