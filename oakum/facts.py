@@ -105,7 +105,8 @@ class Container:
     """A running container, as far as a change of its host can touch it.
 
     ``ports`` are published addresses such as ``0.0.0.0:80`` or ``[::1]:3000``; ``mounts`` are
-    sources on the host. ``task`` says that a swarm put it there.
+    sources on the host. ``log`` is its log driver, ``log_size`` that driver's max-size, both fixed
+    when it was created; empty is unknown or none. ``task`` says that a swarm put it there.
     """
 
     name: str
@@ -119,6 +120,8 @@ class Container:
     ports: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     security: tuple[str, ...] = ()
+    log: str = ""
+    log_size: str = ""
     task: bool = False
 
 
@@ -144,7 +147,10 @@ class HostFacts:
     process 1, from which every service inherits. ``info`` is ``docker info``. ``document`` is
     daemon.json as it lies there; ``flags`` what the running dockerd was started with,
     ``unit_flags`` what the next start will give it, both by flag name without dashes;
-    ``unit_limits`` are the hard limits that its unit asks for. ``reloaded`` is the configuration
+    ``unit_limits`` are the hard limits that its unit asks for. ``bridge_icc`` says whether
+    containers on the default bridge reach each other now, Read(None) where there is no such
+    network; ``init_binary`` whether docker-init is installed; ``selinux`` is enforcing, permissive
+    or none. ``reloaded`` is the configuration
     that dockerd logged at its last reload. ``transaction`` is Read(None) where there never was one.
     """
 
@@ -191,6 +197,9 @@ class HostFacts:
     volumes: Reading[int] = Read(0)
     container_count: Reading[int] = Read(0)
     containers: Reading[tuple[Container, ...]] = Read(())
+    bridge_icc: Reading[bool | None] = Read(True)
+    init_binary: Reading[bool] = Read(True)
+    selinux: Reading[str] = Read("none")
     kubelet: Reading[bool] = Read(False)
     oakum_state: Reading[tuple[str, ...]] = Read(())
     transaction: Reading[Transaction | None] = Read(None)

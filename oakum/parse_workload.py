@@ -28,6 +28,8 @@ def _container(row: str) -> Container:
         ports=tuple(_ports(known.get("ports") or {})),
         mounts=tuple(str(mount.get("source", "")) for mount in mounts),
         security=tuple(map(str, known.get("securityopt") or ())),
+        log=str(known.get("log") or ""),
+        log_size=str(known.get("logsize") or ""),
         task=bool(known.get("task")),
     )
 

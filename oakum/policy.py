@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from oakum.model import Area, Disruption
+from oakum.policy_values import AddressPool, Init, LogRotation
+from oakum.policy_values import Strict as _Strict
+from oakum.policy_values import Word as _Word
 
 PREFIX: Final = "oakum_"
 
@@ -60,16 +63,6 @@ class StorageDriver(enum.StrEnum):
     VFS = "vfs"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def _not_a_bool(value: Any) -> Any:
-    """YAML 1.1 reads a bare ``off`` as false and ``on`` as true; the words were meant."""
-    return {False: "off", True: "on"}.get(value, value) if isinstance(value, bool) else value
-
-
-_Word = BeforeValidator(_not_a_bool)
 _AsDisruption = Annotated[Disruption, Field(strict=False), _Word]
 
 
@@ -152,6 +145,9 @@ class Waiver(_Strict):
     until: datetime.date = Field(strict=False)
 
 
+_AsMode = Annotated[Mode, Field(strict=False), _Word]
+
+
 class Policy(_Strict):
     """What is wanted of one host. Field names are inventory keys without ``oakum_``."""
 
@@ -179,6 +175,39 @@ class Policy(_Strict):
     )
     default_ulimits: Mapping[str, Ulimit] = Field(
         description="limits of containers that set none: name to soft and hard"
+    )
+    log_rotation: LogRotation = Field(
+        description="how containers log: driver (keep, json-file, local); max_size and max_file of "
+        "json-file"
+    )
+    no_new_privileges: _AsMode = Field(
+        description="whether containers are kept from gaining privileges, as by sudo"
+    )
+    icc: _AsMode = Field(
+        description="whether containers on the default bridge are kept from each other"
+    )
+    iptables: _AsMode = Field(
+        description="whether dockerd must be allowed to write the firewall's rules"
+    )
+    experimental: _AsMode = Field(description="whether experimental features must be off")
+    cgroup_namespaces: _AsMode = Field(
+        description="whether containers get control group namespaces of their own"
+    )
+    selinux: _AsMode = Field(
+        description="whether dockerd labels containers where SELinux is enforced"
+    )
+    init: Annotated[Init, Field(strict=False), _Word] = Field(
+        description="whether containers get an init as process 1; keep leaves it as it is"
+    )
+    shutdown_timeout: int | None = Field(
+        default=None,
+        ge=1,
+        le=3600,
+        description="seconds that containers may take to stop; without it only less than 15 is "
+        "changed",
+    )
+    address_pools: tuple[AddressPool, ...] = Field(
+        default=(), strict=False, description="where new networks get addresses: base, size"
     )
 
     time_limits: TimeLimits = Field(
