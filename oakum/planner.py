@@ -295,6 +295,8 @@ def _impact(
 ) -> Iterator[Impact]:
     """What happens to containers, and what does not happen to them yet: a setting that dockerd has
     taken reaches some only when they are started, or created, again (docker-facts g7)."""
+    if disruption is Disruption.NONE:
+        return
     if disruption >= Disruption.RESTART:
         yield from restart_hits(facts, policy, disruption)
     staying = without_tasks(facts, policy)

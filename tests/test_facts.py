@@ -141,9 +141,12 @@ BASE = f"""
 =volumes.count 2
 =containers.count 3
 <containers
-|{{"id":"a1","name":"/web","image":"nginx:1.27","pid":900,"privileged":false,"userns":"host","pidmode":"","network":"bridge","restart":"always","securityopt":["no-new-privileges"],"task":true,"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}}]}}
+|{{"id":"a1","name":"/web","image":"nginx:1.27","pid":900,"privileged":false,"userns":"host","pidmode":"","network":"bridge","restart":"always","securityopt":["no-new-privileges"],"log":"json-file","logsize":"10m","task":true,"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}}]}}
 |{{"name":"/bare"}}
 >containers
+=bridge.icc false
+=engine.dockerinit no
+=host.selinux enforcing
 =kubelet no
 <oakum.state
 |txn
@@ -281,11 +284,16 @@ def test_a_whole_probe():
                     ports=("0.0.0.0:80", "[::]:80"),
                     mounts=("/srv",),
                     security=("no-new-privileges",),
+                    log="json-file",
+                    log_size="10m",
                     task=True,
                 ),
                 Container("bare"),
             )
         ),
+        bridge_icc=Read(False),
+        init_binary=Read(False),
+        selinux=Read("enforcing"),
         kubelet=Read(False),
         oakum_state=Read(("txn",)),
         transaction=Read(
@@ -608,6 +616,8 @@ DEEP = ["[" * 5000]
             id="a-pipe",
         ),
         pytest.param("kubelet", {"kubelet": ""}, "neither yes nor no", id="kubelet"),
+        pytest.param("bridge_icc", {"bridge.icc": "maybe"}, "bridge.icc is", id="bridge"),
+        pytest.param("selinux", {"host.selinux": "1"}, "no mode of SELinux", id="selinux"),
     ],
 )
 def test_what_cannot_be_read_has_a_reason(field, changed, reason):
@@ -995,3 +1005,8 @@ def page(name: str, found: HostFacts) -> str:
         rows |= {f"container {one.name}": one for one in found.containers.value}
     rows |= {f"unread {field}": reason for field, reason in unread(found).items()}
     return "".join(f"{line}\n" for line in [name, *(f"  {k}: {v}" for k, v in rows.items())])
+
+
+@pytest.mark.parametrize(("word", "talk"), [("true", True), ("false", False), ("none", None)])
+def test_the_default_bridge(word, talk):
+    assert facts({"bridge.icc": word}).bridge_icc == Read(talk)

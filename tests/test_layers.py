@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "policy_values": set(),
     "policy": {"model", "policy_values"},
     "render": set(),
-    "controls": {"engine", "facts", "model", "policy", "render"},
+    "controls": {"engine", "facts", "model", "policy", "policy_values", "render"},
     "planner": {"controls", "engine", "facts", "model", "policy", "render"},
     "threeway": {"controls", "engine", "facts", "ledger", "model"},
     "undo": {"controls", "engine", "facts", "ledger", "model", "planner", "policy", "threeway"},

@@ -10,6 +10,7 @@ from oakum.controls.daemon.live_restore import swarm_state
 from oakum.controls.daemon_guards import (
     kubernetes_node,
     lacks_bridge_netfilter,
+    no_firewall,
     only_audited,
     unless_off,
 )
@@ -58,9 +59,9 @@ def containers_run(facts: HostFacts, policy: Policy) -> str | None:
     return f"dockerd leaves the default bridge as it is while containers run{met}; stop them first"
 
 
-def no_firewall(facts: HostFacts, policy: Policy) -> str | None:
+def firewall_is_off(facts: HostFacts, policy: Policy) -> str | None:
     """dockerd does not start with icc off where it may not write the firewall's rules."""
-    if not at_next_start(facts, "iptables"):
+    if no_firewall(facts, policy):
         return "iptables is off, and dockerd does not start with both"
     if facts.version < NEEDS_IP6TABLES or not at_next_start(facts, "ipv6"):
         return None
@@ -111,7 +112,7 @@ CONTROL = Control(
     guards=(
         only_audited("icc"),
         kubernetes_node,
-        no_firewall,
+        firewall_is_off,
         no_bridge_netfilter,
         containers_run,
     ),

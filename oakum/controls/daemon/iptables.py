@@ -18,7 +18,7 @@ def allowed(facts: HostFacts, policy: Policy) -> bool:
 CONTROL = Control(
     area=Area.DAEMON,
     id="iptables",
-    title="dockerd may write the firewall's rules",
+    title="The firewall's rules are dockerd's to write",
     why="Without its rules containers are not masqueraded, every published port goes through a "
     "process, and nothing keeps one network from another.",
     cost="A restart of dockerd, which then writes chains of its own and may set the policy of "

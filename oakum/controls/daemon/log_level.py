@@ -21,7 +21,7 @@ def level(value: Json) -> Json:
 CONTROL = Control(
     area=Area.DAEMON,
     id="log-level",
-    title="dockerd logs at level info",
+    title="The daemon logs at level info",
     why="Above info dockerd keeps silent about what it did, even whether a reload of its "
     "configuration worked; at debug it writes every request into the log.",
     cost="A restart of dockerd, and more or fewer lines in its log.",

@@ -93,7 +93,8 @@ CONTROL = Control(
     "data root, and with it stops every other.",
     cost="A restart of dockerd. New containers keep only the newest part of their logs; running "
     "ones keep their log driver and its options until they are recreated. With the driver "
-    "local, which strict takes, whatever reads the files of json-file finds no new ones; docker logs works on.",
+    "local, which strict takes, whatever reads the files of json-file finds no new ones; docker "
+    "logs works on.",
     undo="Take log-driver and log-opts out of daemon.json and restart dockerd.",
     severity=Severity.MEDIUM,
     refs={"cis-1.6": "2.13", "cis-1.7": "2.13", "cis-1.8": "2.14", "seed": "log-rotation"},

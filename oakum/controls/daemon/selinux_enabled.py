@@ -28,7 +28,7 @@ def unlabelled(facts: HostFacts) -> Iterable[Impact]:
 CONTROL = Control(
     area=Area.DAEMON,
     id="selinux-enabled",
-    title="dockerd labels containers where SELinux is enforced",
+    title="Containers are labelled where SELinux is enforced",
     why="Without it dockerd starts containers unconfined, and what SELinux would keep from them "
     "it does not.",
     cost="A restart of dockerd. In containers created from then on every directory of the host "

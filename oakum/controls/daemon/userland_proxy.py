@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from packaging.version import Version
 
 from oakum.controls.base import Control, NotApplicable, require_engine
-from oakum.controls.daemon_guards import lacks_bridge_netfilter
-from oakum.controls.daemon_key import DaemonKey, at_next_start, in_force
+from oakum.controls.daemon_guards import lacks_bridge_netfilter, no_firewall
+from oakum.controls.daemon_key import DaemonKey
 from oakum.facts import HostFacts
 from oakum.model import Area, Impact, Severity
 from oakum.policy import Policy
@@ -41,9 +41,7 @@ def ipv6_loopback(facts: HostFacts, policy: Policy) -> str | None:
 
 def no_nat(facts: HostFacts, policy: Policy) -> str | None:
     """Without the proxy, iptables forwards; where dockerd may not use it, nothing would."""
-    running = facts.dockerd.value is not None
-    allowed = in_force(facts, "iptables") if running else at_next_start(facts, "iptables")
-    return None if allowed else "iptables is off: nothing would forward ports"
+    return "iptables is off: nothing would forward ports" if no_firewall(facts, policy) else None
 
 
 def no_bridge_netfilter(facts: HostFacts, policy: Policy) -> str | None:
