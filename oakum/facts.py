@@ -119,10 +119,11 @@ class Container:
     ``pid`` is its first process, 0 while it waits for its restart. ``ports`` are published
     addresses such as ``0.0.0.0:80`` or ``[::1]:3000``. ``masked`` says that the host's part of
     /proc and /sys is hidden from it. ``capabilities`` are those that it was given besides the
-    engine's own. ``limits`` are the resources that are limited, ``ulimits`` the hard limits that
-    docker tells (None is unlimited), which are those of its next start. ``task`` says that a swarm
-    put it there, ``one_off`` that it is removed when it ends. ``unread`` are the names of the probe
-    that were not told of it.
+    engine's own. ``log`` is its log driver, ``log_size`` that driver's max-size, both fixed when it
+    was created; empty is unknown or none. ``limits`` are the resources that are limited,
+    ``ulimits`` the hard limits that docker tells (None is unlimited), which are those of its next
+    start. ``task`` says that a swarm put it there, ``one_off`` that it is removed when it ends.
+    ``unread`` are the names of the probe that were not told of it.
     """
 
     name: str
@@ -147,6 +148,8 @@ class Container:
     ulimits: Mapping[str, int | None] = field(default_factory=dict)
     read_only: bool = False
     health: str = ""
+    log: str = ""
+    log_size: str = ""
     task: bool = False
     image_id: str = ""
     one_off: bool = False
@@ -211,18 +214,19 @@ class Transaction:
 class HostFacts:
     """Everything that a decision about a host may rest on; one probe, nothing remembered.
 
-    ``clock`` is the host's own time in its own zone.
-    ``engine`` is Read(None) where no engine is installed, ``dockerd`` where none runs; ``first`` is
-    process 1, from which every service inherits. ``info`` is ``docker info``. ``document`` is
-    daemon.json as it lies there; ``flags`` what the running dockerd was started with,
-    ``unit_flags`` what the next start will give it, both by flag name without dashes;
-    ``unit_limits`` are the hard limits that its unit asks for. ``reloaded`` is the configuration
-    that dockerd logged at its last reload. ``confinements`` are those of containers by process id;
-    what has ended meanwhile is not among them. ``image_releases`` are distributions such as
-    ``debian 12`` by image, of those that have one inside; ``setuid_files`` are by image too.
-    ``content_trust`` are the files that set DOCKER_CONTENT_TRUST and to what, ``server`` where a
-    file names a Notary server that is not Docker's. ``transaction`` is Read(None) where there
-    never was one.
+    ``clock`` is the host's own time in its own zone. ``engine`` is Read(None) where no engine is
+    installed, ``dockerd`` where none runs; ``first`` is process 1, from which every service
+    inherits. ``info`` is ``docker info``. ``document`` is daemon.json as it lies there; ``flags``
+    what the running dockerd was started with, ``unit_flags`` what the next start will give it, both
+    by flag name without dashes; ``unit_limits`` are the hard limits that its unit asks for.
+    ``bridge_icc`` says whether containers on the default bridge reach each other now, Read(None)
+    where there is no such network; ``init_binary`` whether docker-init is installed; ``selinux`` is
+    enforcing, permissive or none. ``reloaded`` is the configuration that dockerd logged at its last
+    reload. ``confinements`` are those of containers by process id; what has ended meanwhile is not
+    among them. ``image_releases`` are distributions such as ``debian 12`` by image, of those that
+    have one inside; ``setuid_files`` are by image too. ``content_trust`` are the files that set
+    DOCKER_CONTENT_TRUST and to what, ``server`` where a file names a Notary server that is not
+    Docker's. ``transaction`` is Read(None) where there never was one.
     """
 
     name: Reading[str] = Read("")
@@ -273,6 +277,9 @@ class HostFacts:
     container_count: Reading[int] = Read(0)
     containers: Reading[tuple[Container, ...]] = Read(())
     confinements: Reading[Mapping[int, Confinement]] = Read({})
+    bridge_icc: Reading[bool | None] = Read(True)
+    init_binary: Reading[bool] = Read(True)
+    selinux: Reading[str] = Read("none")
     kubelet: Reading[bool] = Read(False)
     oakum_state: Reading[tuple[str, ...]] = Read(())
     transaction: Reading[Transaction | None] = Read(None)

@@ -4,9 +4,11 @@ What the script cannot do itself is done here: everything that needs daemon.json
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from packaging.version import Version
 
 from oakum.engine.catalogue import flag_for
 from oakum.engine.document import Document, loads, merge, same
@@ -150,13 +152,51 @@ def _off(document: Document) -> str:
     return merge(document, {"live-restore": False}).decode()
 
 
-_SAYS: Final[Mapping[str, str]] = {
-    "live-restore": "{{.LiveRestoreEnabled}}",
-    "log-driver": "{{.LoggingDriver}}",
-    "storage-driver": "{{.Driver}}",
-    "userns-remap": '{{range .SecurityOptions}}{{if eq . "name=userns"}}on{{end}}{{end}}',
+_OPTION: Final = '{{range .SecurityOptions}}{{if eq . "name=%s"}}on{{end}}{{end}}'
+_POOLS: Final = "{{range .DefaultAddressPools}}{{.Base}} {{.Size}};{{end}}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What ``docker info`` tells of a key, as a template, from release ``since`` on; ``expected``
+    turns what daemon.json will say, None without the key, into what it has to tell, None where that
+    is the engine's own business."""
+
+    template: str
+    expected: Callable[[Any], str | None]
+    since: str = "0"
+
+
+_SAYS: Final[Mapping[str, _Said]] = {
+    "live-restore": _Said("{{.LiveRestoreEnabled}}", lambda value: _word(bool(value))),
+    "log-driver": _Said("{{.LoggingDriver}}", lambda value: str(value) if value else None),
+    "storage-driver": _Said("{{.Driver}}", lambda value: str(value) if value else None),
+    "userns-remap": _Said(_OPTION % "userns", lambda value: "on" if value else ""),
+    "no-new-privileges": _Said(
+        _OPTION % "no-new-privileges", lambda value: "on" if value else "", "24.0"
+    ),
+    "default-cgroupns-mode": _Said(
+        _OPTION % "cgroupns", lambda value: {"private": "on", "host": ""}.get(value)
+    ),
+    "selinux-enabled": _Said(_OPTION % "selinux", lambda value: "on" if value else ""),
+    "experimental": _Said("{{.ExperimentalBuild}}", lambda value: _word(bool(value))),
+    "default-address-pools": _Said(_POOLS, lambda value: _pools(value), "20.10"),
 }
-"""What ``docker info`` tells, as templates, of the keys that it tells anything of."""
+"""What ``docker info`` tells of the keys that it tells anything of."""
+
+
+def _word(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _pools(value: Any) -> str | None:
+    """Only in the form that oakum writes; an operator's own may be spelt otherwise."""
+    if not value:
+        return ""
+    plain = [pool for pool in value if isinstance(pool, dict) and pool.keys() == {"base", "size"}]
+    if len(plain) < len(value):
+        return None
+    return "".join(f"{pool['base']} {pool['size']};" for pool in plain)
 
 
 def _expected(
@@ -164,12 +204,9 @@ def _expected(
 ) -> Iterator[Call]:
     """What dockerd has to say afterwards of the keys that change; a flag has its own say."""
     flags = facts.flags.value if isinstance(facts.flags, Read) else {}
-    for key, template in _SAYS.items():
+    for key, said in _SAYS.items():
         if same(former.get(key), coming.get(key)) or flag_for(key, flags):
             continue
-        if key == "live-restore":
-            yield "expect", template, "true" if coming.get(key) else "false"
-        elif key == "userns-remap":
-            yield "expect", template, "on" if coming.get(key) else ""
-        elif coming.get(key):
-            yield "expect", template, str(coming[key])
+        expected = said.expected(coming.get(key))
+        if expected is not None and facts.version >= Version(said.since):
+            yield "expect", said.template, expected

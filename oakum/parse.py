@@ -68,6 +68,9 @@ def parse(output: Sequence[str]) -> HostFacts:
         container_count=source.word("containers.count", int),
         containers=containers(source),
         confinements=confinements(source),
+        bridge_icc=source.word("bridge.icc", _icc),
+        init_binary=source.word("engine.dockerinit", yes_no),
+        selinux=source.word("host.selinux", _selinux),
         kubelet=source.word("kubelet", yes_no),
         oakum_state=source.lines("oakum.state", tuple),
         transaction=source.word("oakum.transaction", _transaction),
@@ -86,6 +89,17 @@ def _zone(text: str) -> timezone:
         raise ValueError(f"no zone: {text[:20]!r}")
     ahead = timedelta(hours=int(found[2]), minutes=int(found[3]))
     return timezone(ahead if found[1] == "+" else -ahead)
+
+
+def _icc(word: str) -> bool | None:
+    """Whether the default bridge lets its containers talk; None where there is no such network."""
+    return None if word == "none" else {"true": True, "false": False}[word]
+
+
+def _selinux(word: str) -> str:
+    if word not in ("enforcing", "permissive", "none"):
+        raise ValueError(f"{word[:20]!r} is no mode of SELinux")
+    return word
 
 
 def _kernel_config(rows: Sequence[str]) -> dict[str, bool]:

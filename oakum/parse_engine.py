@@ -17,6 +17,8 @@ _INFO: Final = {
     "SecurityOptions": (list, "list of words"),
     "Swarm": (dict, "object"),
     "LiveRestoreEnabled": (bool, "true or false"),
+    "LoggingDriver": (str, "text"),
+    "DefaultAddressPools": (list, "list"),
 }
 """What controls read of ``docker info``, and what it is where it is there."""
 

@@ -73,6 +73,8 @@ def _container(row: str) -> Container:
         ulimits={str(limit["Name"]): _hard(limit) for limit in known.get("ulimits") or ()},
         read_only=bool(known.get("readonly")),
         health=str(known.get("health") or ""),
+        log=str(known.get("log") or ""),
+        log_size=str(known.get("logsize") or ""),
         task=bool(known.get("task")),
         one_off=bool(known.get("autoremove")),
         unread=tuple(name for name in _TOLD if name not in known),

@@ -294,12 +294,17 @@ def _by_newest(verdict: Verdict) -> bool:
 def _impact(
     drifting: Iterable[Verdict], facts: HostFacts, policy: Policy, disruption: Disruption
 ) -> Iterator[Impact]:
-    if disruption < Disruption.RESTART:
+    """What happens to containers, and what does not happen to them yet: a setting that dockerd has
+    taken reaches some only when they are started, or created, again (docker-facts g7)."""
+    if disruption is Disruption.NONE:
         return
-    yield from restart_hits(facts, policy, disruption)
+    if disruption >= Disruption.RESTART:
+        yield from restart_hits(facts, policy, disruption)
     staying = without_tasks(facts, policy)
     for verdict in drifting:
         yield from verdict.control.impact(staying)
+        if disruption < Disruption.OUTAGE:
+            yield from verdict.control.until_restarted(staying)
 
 
 LEAVES: Final = "leaves"

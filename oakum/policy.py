@@ -8,9 +8,12 @@ import fnmatch
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from oakum.model import Area, Disruption
+from oakum.policy_values import AddressPool, Init, LogRotation
+from oakum.policy_values import Strict as _Strict
+from oakum.policy_values import Word as _Word
 
 NODE_NAME: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 """What Kubernetes takes for a node's name: a subdomain of RFC 1123."""
@@ -69,16 +72,6 @@ class ContainerCheck(enum.StrEnum):
     ROOT_FILESYSTEMS = "writable-root-filesystems"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-def _not_a_bool(value: Any) -> Any:
-    """YAML 1.1 reads a bare ``off`` as false and ``on`` as true; the words were meant."""
-    return {False: "off", True: "on"}.get(value, value) if isinstance(value, bool) else value
-
-
-_Word = BeforeValidator(_not_a_bool)
 _AsDisruption = Annotated[Disruption, Field(strict=False), _Word]
 
 
@@ -172,6 +165,9 @@ class Waiver(_Strict):
         return named or not set(self.groups).isdisjoint(groups)
 
 
+_AsMode = Annotated[Mode, Field(strict=False), _Word]
+
+
 class Policy(_Strict):
     """What is wanted of one host. Field names are inventory keys without ``oakum_``."""
 
@@ -236,6 +232,39 @@ class Policy(_Strict):
     image_age: int = Field(ge=1, description="days from which an image in use is told as old")
     unused_images: int = Field(
         ge=0, description="GB of images that no running container uses, before they are told"
+    )
+    log_rotation: LogRotation = Field(
+        description="how containers log: driver (keep, json-file, local); max_size and max_file of "
+        "json-file"
+    )
+    no_new_privileges: _AsMode = Field(
+        description="whether containers are kept from gaining privileges, as by sudo"
+    )
+    icc: _AsMode = Field(
+        description="whether containers on the default bridge are kept from each other"
+    )
+    iptables: _AsMode = Field(
+        description="whether dockerd must be allowed to write the firewall's rules"
+    )
+    experimental: _AsMode = Field(description="whether experimental features must be off")
+    cgroup_namespaces: _AsMode = Field(
+        description="whether containers get control group namespaces of their own"
+    )
+    selinux: _AsMode = Field(
+        description="whether dockerd labels containers where SELinux is enforced"
+    )
+    init: Annotated[Init, Field(strict=False), _Word] = Field(
+        description="whether containers get an init as process 1; keep leaves it as it is"
+    )
+    shutdown_timeout: int | None = Field(
+        default=None,
+        ge=1,
+        le=3600,
+        description="seconds that containers may take to stop; without it only less than 15 is "
+        "changed",
+    )
+    address_pools: tuple[AddressPool, ...] = Field(
+        default=(), strict=False, description="where new networks get addresses: base, size"
     )
 
     time_limits: TimeLimits = Field(

@@ -58,6 +58,7 @@ def plain_host(**known: Any) -> HostFacts:
         "Driver": "overlay2",
         "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"]],
         "LiveRestoreEnabled": False,
+        "LoggingDriver": "json-file",
         "SecurityOptions": ["name=seccomp,profile=default"],
         "Swarm": {"LocalNodeState": "inactive"},
         **({} if isinstance(said, Unread) else said),

@@ -157,7 +157,7 @@ BASE = f"""
 =volumes.count 2
 =containers.count 3
 <containers
-|{{"id":"a1","name":"/web","image":"nginx:1.27","imageid":"sha256:aa","pid":900,"started":"2026-01-31T12:00:00.123456789Z","restarting":true,"restarts":3,"health":"healthy","task":true,"privileged":false,"userns":"host","pidmode":"","ipcmode":"private","utsmode":"host","network":"bridge","restart":"always","autoremove":true,"memory":1,"pids":null,"cpus":0,"quota":5,"cpuset":"","readonly":true,"capadd":["CAP_KILL"],"masked":[],"securityopt":["no-new-privileges"],"ulimits":[{{"Name":"nofile","Hard":9,"Soft":1}},{{"Name":"core","Hard":-1,"Soft":-1}}],"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}},{{"source":"/ro","destination":"/ro","rw":false}}]}}
+|{{"id":"a1","name":"/web","image":"nginx:1.27","imageid":"sha256:aa","pid":900,"started":"2026-01-31T12:00:00.123456789Z","restarting":true,"restarts":3,"health":"healthy","task":true,"privileged":false,"userns":"host","pidmode":"","ipcmode":"private","utsmode":"host","network":"bridge","restart":"always","autoremove":true,"memory":1,"pids":null,"cpus":0,"quota":5,"cpuset":"","readonly":true,"capadd":["CAP_KILL"],"masked":[],"securityopt":["no-new-privileges"],"log":"json-file","logsize":"10m","ulimits":[{{"Name":"nofile","Hard":9,"Soft":1}},{{"Name":"core","Hard":-1,"Soft":-1}}],"ports":{{"80/tcp":[{{"HostIp":"0.0.0.0","HostPort":"80"}},{{"HostIp":"::","HostPort":"80"}}],"9/tcp":null}},"mounts":[{{"source":"/srv","destination":"/srv","rw":true}},{{"source":"/ro","destination":"/ro","rw":false}}]}}
 |{{"name":"/bare"}}
 >containers
 <containers.processes
@@ -171,6 +171,9 @@ BASE = f"""
 |Seccomp:\t0
 |Pid:\t902
 >containers.processes
+=bridge.icc false
+=engine.dockerinit no
+=host.selinux enforcing
 =kubelet no
 <oakum.state
 |txn
@@ -334,6 +337,8 @@ def test_a_whole_probe():
                     ulimits={"nofile": 9, "core": None},
                     read_only=True,
                     health="healthy",
+                    log="json-file",
+                    log_size="10m",
                     task=True,
                     one_off=True,
                 ),
@@ -347,6 +352,9 @@ def test_a_whole_probe():
                 902: Confinement(),
             }
         ),
+        bridge_icc=Read(False),
+        init_binary=Read(False),
+        selinux=Read("enforcing"),
         kubelet=Read(False),
         oakum_state=Read(("txn",)),
         transaction=Read(
@@ -726,6 +734,8 @@ DEEP = ["[" * 5000]
             id="a-pipe",
         ),
         pytest.param("kubelet", {"kubelet": ""}, "neither yes nor no", id="kubelet"),
+        pytest.param("bridge_icc", {"bridge.icc": "maybe"}, "bridge.icc is", id="bridge"),
+        pytest.param("selinux", {"host.selinux": "1"}, "no mode of SELinux", id="selinux"),
     ],
 )
 def test_what_cannot_be_read_has_a_reason(field, changed, reason):
@@ -1113,3 +1123,8 @@ def page(name: str, found: HostFacts) -> str:
         rows |= {f"container {one.name}": one for one in found.containers.value}
     rows |= {f"unread {field}": reason for field, reason in unread(found).items()}
     return "".join(f"{line}\n" for line in [name, *(f"  {k}: {v}" for k, v in rows.items())])
+
+
+@pytest.mark.parametrize(("word", "talk"), [("true", True), ("false", False), ("none", None)])
+def test_the_default_bridge(word, talk):
+    assert facts({"bridge.icc": word}).bridge_icc == Read(talk)

@@ -290,6 +290,14 @@ def test_live_restore_goes_off_last(after, last):
     assert ("{{.LiveRestoreEnabled}}", "false") in named(found, "expect")
 
 
+POOLS = "{{range .DefaultAddressPools}}{{.Base}} {{.Size}};{{end}}"
+
+
+def option(word: str) -> str:
+    """The template that says on where a security option is there."""
+    return '{{range .SecurityOptions}}{{if eq . "name=' + word + '"}}on{{end}}{{end}}'
+
+
 @pytest.mark.parametrize(
     ("before", "after", "flags", "expected"),
     [
@@ -307,6 +315,49 @@ def test_live_restore_goes_off_last(after, last):
             {}, '{"log-driver": "local"}', {"log-driver": ("x",)}, [], id="a-flag-has-its-say"
         ),
         pytest.param({}, '{"icc": false}', {}, [], id="nothing-is-told-of-it"),
+        pytest.param(
+            {"experimental": True}, "{}", {}, [("{{.ExperimentalBuild}}", "false")], id="off"
+        ),
+        pytest.param(
+            {},
+            '{"default-address-pools": [{"base": "10.1.0.0/16", "size": 24}]}',
+            {},
+            [(POOLS, "10.1.0.0/16 24;")],
+            id="pools",
+        ),
+        pytest.param(
+            {"default-address-pools": [{"base": "10.1.0.0/16", "size": 24}]},
+            "{}",
+            {},
+            [(POOLS, "")],
+            id="no-pools",
+        ),
+        pytest.param(
+            {}, '{"default-address-pools": [{"Base": "10.1.0.0/16"}]}', {}, [], id="spelt-otherwise"
+        ),
+        pytest.param(
+            {}, '{"no-new-privileges": true}', {}, [], id="20.10-tells-nothing-of-privileges"
+        ),
+        pytest.param(
+            {},
+            '{"default-cgroupns-mode": "private"}',
+            {},
+            [(option("cgroupns"), "on")],
+            id="private",
+        ),
+        pytest.param(
+            {"default-cgroupns-mode": "private"},
+            '{"default-cgroupns-mode": "host"}',
+            {},
+            [(option("cgroupns"), "")],
+            id="host",
+        ),
+        pytest.param(
+            {"default-cgroupns-mode": "host"}, "{}", {}, [], id="the-engine-s-own-namespaces"
+        ),
+        pytest.param(
+            {}, '{"selinux-enabled": true}', {}, [(option("selinux"), "on")], id="selinux"
+        ),
     ],
 )
 def test_what_dockerd_has_to_say_afterwards(before, after, flags, expected):
@@ -316,6 +367,16 @@ def test_what_dockerd_has_to_say_afterwards(before, after, flags, expected):
     if expected and isinstance(expected[0], str):
         said = [value for template, value in said if "name=userns" in template]
     assert said == expected
+
+
+@pytest.mark.parametrize(("before", "after", "word"), [(False, True, "on"), (True, False, "")])
+def test_privileges_are_told_from_24_on(before, after, word):
+    daemon = change(
+        json.dumps({"no-new-privileges": after}).encode(),
+        before=json.dumps({"no-new-privileges": before}).encode(),
+    )
+    found = told(plan(daemon, disruption=Disruption.RESTART), plain_host(engine="24.0.9"))
+    assert named(found, "expect") == [(option("no-new-privileges"), word)]
 
 
 def test_nothing_is_asked_of_a_dockerd_that_is_told_nothing():

@@ -33,13 +33,18 @@ from oakum.policy import Policy
 TODAY = datetime.date(2026, 1, 31)
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 ONE = {"containers": (Container("web"),)}
-DAEMON_KEYS = ("default-ulimits", "live-restore", "seccomp", "userland-proxy")
+BY_DEFAULT = ("experimental", "iptables", "log-level", "shutdown-timeout")
+"""Controls that are right where nothing is configured."""
+DRIFTING = ("default-ulimits", "live-restore", "log-rotation", "userland-proxy")
+"""Controls that are not."""
+DAEMON_KEYS = (*BY_DEFAULT, *DRIFTING, "seccomp")
 HARDENED = {
     "default-ulimits": {
         "core": {"Name": "core", "Hard": 0, "Soft": 0},
         "nofile": {"Name": "nofile", "Hard": 65536, "Soft": 65536},
     },
     "live-restore": True,
+    "log-opts": {"max-size": "10m", "max-file": "3"},
     "userland-proxy": False,
 }
 
@@ -68,10 +73,21 @@ def test_a_fresh_host(host, policy, golden):
     found = plan(host(), policy())
 
     assert statuses(found) == {
+        "cgroup-namespaces": Status.NOT_APPLICABLE,
+        "default-address-pools": Status.NOT_APPLICABLE,
         "default-ulimits": Status.DRIFT,
         "entropy": Status.NOT_APPLICABLE,
+        "experimental": Status.OK,
+        "icc": Status.NOT_APPLICABLE,
+        "init-process": Status.NOT_APPLICABLE,
+        "iptables": Status.OK,
         "live-restore": Status.DRIFT,
+        "log-level": Status.OK,
+        "log-rotation": Status.DRIFT,
+        "no-new-privileges": Status.NOT_APPLICABLE,
         "seccomp": Status.OK,
+        "selinux-enabled": Status.NOT_APPLICABLE,
+        "shutdown-timeout": Status.OK,
         "storage-driver": Status.OK,
         "userland-proxy": Status.DRIFT,
         "userns-remap": Status.NOT_APPLICABLE,
@@ -79,7 +95,7 @@ def test_a_fresh_host(host, policy, golden):
     (change,) = found.changes
     assert (change.path, change.kind, change.before) == ("/etc/docker/daemon.json", Kind.FILE, None)
     assert (change.mode, change.owner, change.group) == ("644", 0, 0)
-    assert change.controls == ("default-ulimits", "live-restore", "userland-proxy")
+    assert change.controls == DRIFTING
     assert json.loads(change.after) == HARDENED
     golden("fresh-host.diff", change.diff)
 
@@ -96,6 +112,7 @@ def test_an_operators_file_keeps_what_is_not_ours(host, policy, golden):
         "labels",
         "default-ulimits",
         "live-restore",
+        "log-opts",
     ]
     golden("operators-file.diff", change.diff)
 
@@ -110,7 +127,9 @@ def test_mode_and_owner_stay(host, policy):
 def test_only_and_skip(host, policy):
     assert [f.control for f in plan(host(), policy(only=["seccomp"])).findings] == ["seccomp"]
     assert "seccomp" not in statuses(plan(host(), policy(skip=["seccomp"])))
-    (change,) = plan(host(), policy(skip=["live-restore", "userland-proxy"])).changes
+    (change,) = plan(
+        host(), policy(skip=["live-restore", "log-rotation", "userland-proxy"])
+    ).changes
     assert change.controls == ("default-ulimits",)
 
 
@@ -170,7 +189,9 @@ def nothing(name: str) -> FileState:
             {"config": b'{"icc": true, "icc": false}'}, "has icc twice", id="duplicate-key"
         ),
         pytest.param(
-            {"config": b'{"log-opts": {"a": "1", "a": "2"}}'}, "has a twice", id="duplicate-inside"
+            {"config": b'{"features": {"a": true, "a": false}}'},
+            "has a twice",
+            id="duplicate-inside",
         ),
         pytest.param(
             {"config": b"{} // our settings"}, "text after its closing brace", id="trailing-text"
@@ -214,9 +235,9 @@ def test_holds_every_key_of_daemon_json(host, policy, known, reason):
         facts = replace(facts, engine=Read(replace(facts.engine.value, origin=origin)))
     found = plan(facts, policy())
 
-    assert with_status(found, Status.HELD) == ["default-ulimits", "live-restore", "userland-proxy"]
+    assert {*DRIFTING} <= {*with_status(found, Status.HELD)}
     for finding in found.findings:
-        if finding.status is Status.HELD:
+        if finding.control in DRIFTING:
             assert finding.reason
             assert reason in finding.reason
     assert found.changes == ()
@@ -280,11 +301,7 @@ def test_a_file_that_cannot_be_read_leaves_everything_unknown(host, policy, conf
 def test_running_containers_that_cannot_be_listed_leave_drift_unknown(host, policy):
     """Whom a restart would hit must be known before it."""
     found = plan(host(containers=Unread("timed out")), policy(only=["daemon"]))
-    assert with_status(found, Status.UNKNOWN) == [
-        "default-ulimits",
-        "live-restore",
-        "userland-proxy",
-    ]
+    assert with_status(found, Status.UNKNOWN) == [*DRIFTING]
     assert found.changes == ()
 
 
@@ -368,7 +385,7 @@ def test_what_is_written_and_not_active_needs_the_service_alone(host, policy):
         "docker",
         Disruption.RESTART,
     )
-    assert change.controls == ("default-ulimits", "live-restore", "userland-proxy")
+    assert change.controls == DRIFTING
     assert change.diff == ("service docker: restart it, so that what is written becomes active\n")
 
 
@@ -387,6 +404,8 @@ ANY = {"max_disruption": "outage"}
 DRAIN = {"swarm": "drain"}
 TASKS = (Container("web.1.x", restart="no", task=True),)
 ONE_TASK = {"containers": TASKS, "info": {"Swarm": {"LocalNodeState": "active"}}}
+AT_START = ("default-ulimits", "log-rotation", "userland-proxy")
+"""What only a restart of dockerd applies."""
 AUTHZ_FLAG = {"flags": {"authorization-plugin": ("x",)}, "unit_flags": {}}
 
 
@@ -485,48 +504,47 @@ def test_disruption(host, policy, known, wanted, disruption):
     ("known", "wanted", "held", "changed"),
     [
         pytest.param(
-            ONE, {"max_disruption": "restart"}, {}, ["default-ulimits", "live-restore",
-            "userland-proxy"], id="enough",
+            ONE, {"max_disruption": "restart"}, {}, [*DRIFTING], id="enough",
         ),
         pytest.param(
             ONE,
             {"max_disruption": "reload"},
-            {"default-ulimits": "restart", "userland-proxy": "restart"},
+            dict.fromkeys(AT_START, "restart"),
             ["live-restore"],
             id="reload-alone",
         ),
         pytest.param(
             {},
             {"max_disruption": "none"},
-            {"default-ulimits": "restart", "live-restore": "reload", "userland-proxy": "restart"},
+            {**dict.fromkeys(AT_START, "restart"), "live-restore": "reload"},
             [],
             id="nothing-may-be-touched",
         ),
         pytest.param(
             ONE,
             {"max_disruption": "none"},
-            {"default-ulimits": "outage", "live-restore": "reload", "userland-proxy": "outage"},
+            {**dict.fromkeys(AT_START, "outage"), "live-restore": "reload"},
             [],
             id="holding-live-restore-makes-the-others-dearer",
         ),
         pytest.param(
             ONE,
             {"max_disruption": "restart", "skip": ["live-restore"]},
-            {"default-ulimits": "outage", "userland-proxy": "outage"},
+            dict.fromkeys(AT_START, "outage"),
             [],
             id="live-restore-left-out",
         ),
         pytest.param(
             {**ONE, "unit_flags": {"live-restore": ("false",)}},
             {"max_disruption": "restart"},
-            {"default-ulimits": "outage", "userland-proxy": "outage"},
+            dict.fromkeys(AT_START, "outage"),
             [],
             id="live-restore-held-by-its-flag",
         ),
         pytest.param(
             {**ONE, **AUTHZ_FLAG},
             {"max_disruption": "restart"},
-            {"default-ulimits": "outage", "live-restore": "outage", "userland-proxy": "outage"},
+            dict.fromkeys(DRIFTING, "outage"),
             [],
             id="live-restore-cannot-come-first",
         ),
@@ -534,7 +552,7 @@ def test_disruption(host, policy, known, wanted, disruption):
             {"running": False},
             {"max_disruption": "none"},
             {},
-            ["default-ulimits", "live-restore", "userland-proxy"],
+            [*DRIFTING],
             id="a-stopped-dockerd-costs-nothing",
         ),
     ],
@@ -609,6 +627,42 @@ def test_a_host_that_a_run_left_away_is_not_idle(host, policy, state, wanted, aw
 
 def test_a_reload_hits_nobody(host, policy):
     assert plan(host(**ONE), policy(**ONLY_LIVE_RESTORE)).impact == ()
+
+
+@pytest.mark.parametrize(
+    ("live_restore", "effects"),
+    [
+        pytest.param(True, ["stays", "keeps its former limits until it is restarted"], id="stays"),
+        pytest.param(False, ["restarts"], id="it-is-restarted-and-has-them"),
+    ],
+)
+def test_what_comes_at_the_next_start_of_a_container(host, policy, live_restore, effects):
+    """Where the change stops the containers, they have it when they start again."""
+    facts = host(
+        containers=(Container("db", restart="always"),), info={"LiveRestoreEnabled": live_restore}
+    )
+    found = plan(facts, policy(only=["default-ulimits"], **ANY))
+    assert [hit.effect for hit in found.impact] == effects
+
+
+@pytest.mark.parametrize("live_restore", [True, False])
+def test_what_is_fixed_at_creation_outlives_a_restart(host, policy, live_restore):
+    facts = host(
+        containers=(Container("db", restart="always", log="json-file"),),
+        info={"LiveRestoreEnabled": live_restore},
+    )
+    found = plan(facts, policy(only=["log-rotation"], **ANY))
+    assert [hit.effect for hit in found.impact][1:] == [
+        "keeps its log without a limit until it is recreated"
+    ]
+
+
+def test_what_is_fixed_at_creation_outlives_a_reload_too(host, policy):
+    found = plan(host(**ONE), policy(only=["cgroup-namespaces"], cgroup_namespaces="enforce"))
+    assert found.disruption is Disruption.RELOAD
+    assert [hit.effect for hit in found.impact] == [
+        "keeps its cgroup namespace until it is recreated"
+    ]
 
 
 def test_controls_tell_their_own_impact(host, policy):
@@ -727,7 +781,8 @@ def test_deferred_keys_suit_every_engine_that_may_come(host, policy, profile, co
     found = plan(host(engine=None, config=config), policy(profile))
     (file,) = (change for change in found.deferred if change.path.endswith("daemon.json"))
     ours = dict(loads(file.after).settings)
-    assert ours.keys() >= HARDENED.keys()
+    assert ours.keys() >= HARDENED.keys() - {"log-opts"}
+    assert {"log-opts", "log-driver"} & ours.keys()
     for key, value in ours.items():
         assert refusal(key, value, NEWEST) is None
         assert refusal(key, value, Version("20.10")) is None
@@ -861,8 +916,18 @@ def as_run(facts: HostFacts, settings: Mapping[str, Any]) -> dict[str, Any]:
     options = [f"name=seccomp,profile={word if profile in ('builtin', 'default') else profile}"]
     if settings.get("userns-remap") not in (None, "", "root", "host"):
         options.append("name=userns")
+    if settings.get("default-cgroupns-mode") == "private":
+        options.append("name=cgroupns")
+    if settings.get("no-new-privileges") and version >= Version("24.0"):
+        options.append("name=no-new-privileges")
     return {
         **facts.info.value,
+        "LoggingDriver": settings.get("log-driver") or "json-file",
+        "ExperimentalBuild": bool(settings.get("experimental")),
+        "DefaultAddressPools": [
+            {"Base": pool["base"], "Size": pool["size"]}
+            for pool in settings.get("default-address-pools", ())
+        ],
         "Driver": settings.get("storage-driver") or facts.info.value["Driver"],
         "LiveRestoreEnabled": bool(settings.get("live-restore")),
         "SecurityOptions": options,
@@ -890,11 +955,15 @@ def carried_out(facts: HostFacts, done: Plan) -> HostFacts:
     settings = dict(after.document.value.settings)
     if done.disruption is Disruption.RELOAD:
         live = {**facts.info.value, "LiveRestoreEnabled": bool(settings.get("live-restore"))}
+        if settings.get("default-cgroupns-mode") == "private":
+            live["SecurityOptions"] = [*live["SecurityOptions"], "name=cgroupns"]
         dumped = {key: value for key, value in settings.items() if value not in (False, "", {}, [])}
         return replace(after, info=Read(live), reloaded=Read(dumped))
     if done.disruption >= Disruption.RESTART:
+        anew = done.disruption is Disruption.OUTAGE or not facts.containers.value
         return replace(
             after,
+            bridge_icc=Read(settings.get("icc", True)) if anew else facts.bridge_icc,
             info=Read(as_run(after, settings)),
             dockerd=Read(replace(facts.dockerd.value, started=5001)),
             reloaded=Read(None),
@@ -916,12 +985,28 @@ CONFIGURED: Mapping[str, Any] = {
     "remap-root": {"userns-remap": "root"},
     "limits": {"default-ulimits": LOWER},
     "driver": {"storage-driver": "overlay2"},
+    "journald": {"log-driver": "journald", "log-opts": {"tag": "x"}},
+    "local-options": {"log-opts": {"max-size": "1m", "compress": "true"}},
+    "talkative": {"log-level": "debug", "experimental": True, "shutdown-timeout": 3},
+    "no-iptables": {"iptables": False},
+    "cgroups-of-the-host": {"default-cgroupns-mode": "host"},
+    "pools": {"default-address-pools": [{"base": "10.9.0.0/16", "size": 24}]},
 }
 ENGINES = ("19.03.15", "20.10.24", "23.0.6", "26.1.5", "29.7.2")
 POLICIES: Mapping[str, Mapping[str, Any]] = {
     "baseline": {},
     "strict": {"profile": "strict", **ANY},
     "overlay2": {"storage_driver": "overlay2"},
+    "own": {
+        **ANY,
+        "log_rotation": {"driver": "json-file"},
+        "init": "on",
+        "shutdown_timeout": 60,
+        "address_pools": [{"base": "10.200.0.0/16", "size": 24}],
+        "icc": "enforce",
+        "iptables": "enforce",
+        "skip": ["live-restore"],
+    },
 }
 
 
@@ -940,6 +1025,7 @@ def hosts(engine: str, configured: str) -> Iterable[HostFacts]:
         if running:
             settings = {} if stale else dict(facts.document.value.settings)
             info = as_run(facts, settings) | {"Driver": driver}
+            facts = replace(facts, bridge_icc=Read(settings.get("icc", True)))
             started = 100 if stale else 1000
             facts = replace(
                 facts, info=Read(info), dockerd=Read(replace(facts.dockerd.value, started=started))

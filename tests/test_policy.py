@@ -70,6 +70,12 @@ def test_strict_extends_the_baseline():
         "image_layers",
         "image_age",
         "unused_images",
+        "log_rotation",
+        "no_new_privileges",
+        "icc",
+        "iptables",
+        "experimental",
+        "cgroup_namespaces",
     }
     assert "extends" not in strict
     found = policy({"oakum_profile": "strict"})
@@ -485,6 +491,16 @@ oakum_container_limits: [memory, pids, cpu]
 oakum_container_checks: [healthchecks, writable-root-filesystems]
 oakum_published_ports: [80, 443]
 oakum_trusted_containers: ["k8s_*", cadvisor]
+oakum_log_rotation: {driver: local, max_size: 1g, max_file: 1}
+oakum_no_new_privileges: audit
+oakum_icc: enforce
+oakum_iptables: "off"
+oakum_experimental: enforce
+oakum_cgroup_namespaces: enforce
+oakum_selinux: enforce
+oakum_init: "on"
+oakum_shutdown_timeout: 60
+oakum_address_pools: [{base: 10.200.0.0/16, size: 24}]
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
 oakum_preflight: required
@@ -621,3 +637,44 @@ def test_an_unknown_control_in_it_is_refused():
     with pytest.raises(PolicyError) as refused:
         policy({"oakum_profiles": {"acme": {"skip": ["proxy"]}}, "oakum_profile": "acme"})
     assert refused.value.problems[0].startswith("oakum_skip: 'proxy' is no control (profile acme)")
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        pytest.param({"log_rotation": {"max_size": "10MB"}}, "log_rotation.max_size", id="unit"),
+        pytest.param({"log_rotation": {"max_file": 0}}, "log_rotation.max_file", id="no-file"),
+        pytest.param({"log_rotation": {"driver": "syslog"}}, "log_rotation.driver", id="driver"),
+        pytest.param({"log_rotation": {"size": "1m"}}, "log_rotation.size", id="another-field"),
+        pytest.param({"init": "true"}, "oakum_init", id="a-word-of-json"),
+        pytest.param({"shutdown_timeout": 0}, "oakum_shutdown_timeout", id="no-time"),
+        pytest.param(
+            {"address_pools": [{"base": "10.1.1.0/16", "size": 24}]}, "has host bits", id="bits"
+        ),
+        pytest.param(
+            {"address_pools": [{"base": "10.1.0.0", "size": 32}]},
+            "is written 10.1.0.0/32",
+            id="one",
+        ),
+        pytest.param(
+            {"address_pools": [{"base": "10.1.0.0/16", "size": 8}]}, "cuts no networks", id="wide"
+        ),
+        pytest.param(
+            {"address_pools": [{"base": "10.1.0.0/16", "size": 31}]}, "cuts no networks", id="thin"
+        ),
+    ],
+)
+def test_values_of_daemon_json_that_are_refused(data, problem):
+    (found,) = problems({f"oakum_{key}": value for key, value in data.items()})
+    assert problem in found
+
+
+@pytest.mark.parametrize(("said", "word"), [(True, "on"), (False, "off"), ("keep", "keep")])
+def test_init_may_be_a_switch(said, word):
+    assert policy({"oakum_init": said}).init == word
+
+
+def test_address_pools_of_both_families():
+    pools = [{"base": "10.1.0.0/16", "size": 24}, {"base": "fd00:1::/48", "size": 64}]
+    found = policy({"oakum_address_pools": pools}).address_pools
+    assert [pool.model_dump() for pool in found] == pools

@@ -33,9 +33,10 @@ SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", 
 AVAILABLE = [name for name in SHELLS if name != "busybox" or shutil.which(name)]
 WORDS = """
 host.name host.kernel host.arch host.os host.virt host.init host.packages host.uid host.clock
-host.zone host.boot host.cgroup host.lsm kernel.config sysctl
+host.zone host.boot host.cgroup host.lsm host.selinux kernel.config sysctl
 entropy.hwrng entropy.rdrand entropy.available entropy.daemons entropy.haveged
 engine.cli engine.dockerd engine.package engine.origin engine.binary engine.socket
+engine.dockerinit
 engine.version engine.info
 dockerd.pid dockerd.args dockerd.started dockerd.state dockerd.limits dockerd.caps
 dockerd.proxies dockerd.reloaded containerd.pid containerd.limits containerd.caps
@@ -48,14 +49,14 @@ file.seccomp.path file.seccomp.target file.seccomp.stat file.seccomp.bytes
 file.seccomp.writable
 dataroot.path dataroot.fs dataroot.space dataroot.dtype dataroot.drivers
 images.count images.bytes images.list images.releases images.setuid client.trust
-volumes.count containers.count containers containers.processes kubelet
+volumes.count containers.count containers containers.processes bridge.icc kubelet
 oakum.state oakum.transaction
 """
 NAMES = frozenset(WORDS.split())
 ASKED = [
     name
     for name in WORDS.split()
-    if re.match("engine.[vi]|images(?!.setuid)|volumes|containers", name)
+    if re.match("engine.[vi]|images(?!.setuid)|volumes|containers|bridge", name)
 ]
 TOOLS = (
     *(
@@ -178,6 +179,7 @@ class World:
             "images": f"sha256:{ID}\nsha256:{ID}\nsha256:{ID[::-1]}",
             "image": f"{picture(ID, 1000)}\n{picture(ID[::-1], 234)}",
             "volume": "one\ntwo words\nthree",
+            "network": "true",
             **said,
         }
         for word, answer in answers.items():
@@ -338,6 +340,7 @@ def test_engine_that_answers(world: World) -> None:
     ids = [json.loads(row)["id"] for row in found["images.list"].lines or ()]
     assert ids == [f"sha256:{ID}", f"sha256:{ID[::-1]}"]
     assert found["volumes.count"].text == "3"
+    assert found["bridge.icc"].text == "true"
     assert found["dataroot.path"].text == "/var/lib/docker"
     assert found["dataroot.dtype"].text == "yes"
     assert "hunter2" not in str(found["engine.info"].lines)
@@ -455,6 +458,9 @@ def test_engine_that_does_not_answer(world: World, client: str, reason: str) -> 
             "images.bytes",
             "docker image inspect printed something else than images",
             id="sizes",
+        ),
+        pytest.param(
+            {"network": "perhaps"}, "bridge.icc", "the default bridge does not say", id="bridge"
         ),
         pytest.param(
             {"images": "\n".join(f"{number:064x}" for number in range(1001))},
@@ -735,6 +741,29 @@ def test_a_container_that_vanished(world: World) -> None:
     gone = f"if {first}; then echo No such object: 1 >&2; exit 1; fi"
     world.program("docker", f"case $3 in inspect) {gone} ;; esac; {answer}")
     assert len(world.probe("dash")["containers"].lines or ()) == 2
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        pytest.param("Error: No such network: bridge", id="20.10"),
+        pytest.param("Error response from daemon: network bridge not found", id="29"),
+    ],
+)
+def test_no_default_bridge(world: World, complaint: str) -> None:
+    """Where daemon.json says that there is none, that is an answer."""
+    world.answers()
+    missing = f"network) echo '{complaint}' >&2; exit 1 ;;"
+    world.program("docker", f"case $3 in {missing} esac; cat {world.root}/answers/$3")
+    assert world.probe("dash")["bridge.icc"].text == "none"
+
+
+@pytest.mark.parametrize("place", ["/bin/docker-init", "/usr/libexec/docker/docker-init"])
+def test_where_docker_init_lies(world: World, place: str) -> None:
+    (world.root / "usr/libexec").mkdir(parents=True)
+    assert world.probe("dash")["engine.dockerinit"].text == "no"
+    world.write(place, "", 0o755)
+    assert world.probe()["engine.dockerinit"].text == "yes"
 
 
 def test_no_client(world: World) -> None:
@@ -1173,6 +1202,16 @@ def test_text_of_any_kind(world: World) -> None:
             "host.lsm",
             "apparmor",
             id="apparmor",
+        ),
+        pytest.param({}, "host.selinux", "none", id="no-selinux"),
+        pytest.param(
+            {"/sys/fs/selinux/enforce": "1"}, "host.selinux", "enforcing", id="selinux-enforcing"
+        ),
+        pytest.param(
+            {"/sys/fs/selinux/enforce": "0\n"},
+            "host.selinux",
+            "permissive",
+            id="selinux-permissive",
         ),
         pytest.param(
             {"/sys/class/misc/hw_random/rng_current": "tpm-rng-0\n"},

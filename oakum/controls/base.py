@@ -103,7 +103,9 @@ class Control:
     """One thing that should be so, with reason, references and guards.
 
     ``desired`` gives the value wanted on this host and may raise NotApplicable. ``files`` gives the
-    other files that the setting needs, only those that differ. ``refs`` maps a benchmark to its
+    other files that the setting needs, only those that differ. ``impact`` is what the change does
+    to running containers; ``until_restarted`` what of it ends when a container starts again, so
+    that a change which stops the containers has none of it. ``refs`` maps a benchmark to its
     number there; ``sources`` say where the facts come from. ``cost`` and ``undo`` are sentences.
     """
 
@@ -122,6 +124,7 @@ class Control:
     guards: tuple[Guard, ...] = ()
     files: Callable[[HostFacts, Policy], tuple[FileEdit, ...]] = _nothing
     impact: Callable[[HostFacts], Iterable[Impact]] = _no_impact
+    until_restarted: Callable[[HostFacts], Iterable[Impact]] = _no_impact
 
 
 def require_engine(facts: HostFacts) -> Engine:

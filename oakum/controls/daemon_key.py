@@ -23,13 +23,15 @@ def _same(value: Json) -> Any:
 class DaemonKey:
     """One key of daemon.json.
 
-    ``live`` reads the value from ``docker info`` where it is there; ``normal`` brings what stands
-    in a file or flag into the form that is compared; ``written`` turns what is desired into what is
+    ``live`` reads the value from ``docker info`` where every engine tells it there; ``seen`` from
+    whatever reading tells it, and gives None where none does. ``normal`` brings what stands in a
+    file or flag into the form that is compared; ``written`` turns what is desired into what is
     written. ``absent_keeps`` says that without the key the engine keeps what is in effect.
     """
 
     key: str
     live: Callable[[Mapping[str, Any]], Json] | None = None
+    seen: Callable[[HostFacts], Json] | None = None
     normal: Callable[[Json], Json] = _same
     written: Callable[[Json], Any] = _same
     absent_keeps: bool = False
@@ -51,21 +53,23 @@ class DaemonKey:
         written = same(lasting, desired)
         if facts.dockerd.value is None:
             return State(lasting, None if written else "")
-        actual = self._actual(facts)
+        told = self._told(facts)
+        actual = self.normal(in_force(facts, self.key)) if told is None else told
         keeps = self.absent_keeps and not _set(facts, self.key)
         if not same(actual, desired):
             return State(actual, "written, not active" if written and not keeps else "")
         if not written and not keeps:
             starts = f"the next start of Docker {release(version)} ends it"
             return State(actual, f"active, not written: {starts}")
-        if self.live is None and changed_since_start(facts) and _set(facts, self.key):
+        if told is None and changed_since_start(facts) and _set(facts, self.key):
             return State(actual, "written, not active: daemon.json changed after dockerd started")
         return State(actual, None)
 
-    def _actual(self, facts: HostFacts) -> Json:
+    def _told(self, facts: HostFacts) -> Json:
+        """What is in force as the engine tells it; None where only its configuration says."""
         if self.live is not None:
             return self.live(facts.info.value)
-        return self.normal(in_force(facts, self.key))
+        return self.seen(facts) if self.seen else None
 
     def held(self, facts: HostFacts, desired: Json) -> str | None:
         running = facts.flags.value if facts.dockerd.value else {}
@@ -86,7 +90,7 @@ class DaemonKey:
         settings = facts.document.value.settings
         if value is ABSENT:
             return (KeyEdit(self.key, ABSENT),) if self.key in settings else ()
-        if self.key in settings and same(self.normal(settings[self.key]), desired):
+        if same(self.normal(_from_file(facts, options()[self.key])), desired):
             return ()
         return (KeyEdit(self.key, value),)
 
@@ -164,9 +168,19 @@ def _from_flag(option: Option, values: tuple[str, ...]) -> Json:
         return values[-1].lower() in ("true", "t", "1")
     if option.type == "list":
         return list(values)
+    if option.type == "int":
+        return _int_flag(option.key, values[-1])
     if option.key == "default-ulimits":
         return dict(_ulimit_flag(value) for value in values)
+    if option.type == "map":
+        return {name: text for name, _, text in (value.partition("=") for value in values)}
     return values[-1]
+
+
+def _int_flag(key: str, text: str) -> int:
+    if not re.fullmatch(r"-?\d{1,19}", text):
+        raise CannotTell(f"--{key} {text[:40]} is no number")
+    return int(text)
 
 
 def _ulimit_flag(text: str) -> tuple[str, Json]:

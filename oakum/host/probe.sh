@@ -187,7 +187,7 @@ read_small_files() {
     small=$small$nl$(grep -s '' /dev/null /etc/os-release /usr/lib/os-release \
         /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/entropy_avail /proc/version \
         /proc/1/comm /sys/kernel/security/lsm /sys/module/apparmor/parameters/enabled \
-        /sys/class/misc/hw_random/rng_current /sys/class/dmi/id/sys_vendor \
+        /sys/fs/selinux/enforce /sys/class/misc/hw_random/rng_current /sys/class/dmi/id/sys_vendor \
         /sys/class/dmi/id/product_name /sys/hypervisor/type /run/systemd/container)
     IFS=$nl
     for line in $small; do
@@ -201,6 +201,7 @@ read_small_files() {
             /proc/1/comm:*) init_comm=$content ;;
             */lsm:*) lsm=$content ;;
             */apparmor/*) [ "$content" != Y ] || lsm_guess=apparmor ;;
+            */selinux/*) selinux=$content ;;
             */hw_random/*) hwrng=$content ;;
             /sys/*) hardware="$hardware $content" ;;
             /run/*) container=$content ;;
@@ -246,6 +247,11 @@ say_host() {
     value host.cgroup $cgroup
     [ ! -e /sys/fs/selinux/enforce ] || lsm_guess=selinux
     value host.lsm "${lsm:-$lsm_guess}" "/sys/kernel/security is not mounted"
+    case $selinux in
+        1) value host.selinux enforcing ;;
+        0) value host.selinux permissive ;;
+        *) value host.selinux none ;;
+    esac
 }
 
 find_virt() {
@@ -638,6 +644,13 @@ say_programs() {
     value engine.cli "${cli:-absent}"
     value engine.dockerd "${dockerd:-absent}"
     value engine.package "$package"
+    reaper=no
+    if has docker-init; then reaper=yes; fi
+    for path in /usr/local/libexec /usr/libexec /usr/local/libexec/docker /usr/libexec/docker \
+        /usr/local/lib/docker /usr/lib/docker; do
+        [ ! -x $path/docker-init ] || reaper=yes
+    done
+    value engine.dockerinit $reaper
     if [ -z "$dockerd" ]; then
         reason "dockerd is not installed" engine.binary
     else
@@ -1055,10 +1068,24 @@ shape='
 "cpuset":{{json .CpusetCpus}},"readonly":{{json .ReadonlyRootfs}},"capadd":{{json .CapAdd}},
 "masked":{{if .MaskedPaths}}true{{else}}{{json .MaskedPaths}}{{end}},
 "securityopt":[{{range $i, $o := .SecurityOpt}}{{if $i}},{{end}}{{json (printf "%.200s" $o)}}{{end}}],
-"ulimits":{{json .Ulimits}},"log":{{json .LogConfig.Type}},{{end}}
+"ulimits":{{json .Ulimits}},"log":{{json .LogConfig.Type}},
+"logsize":{{with .LogConfig.Config}}{{json (printf "%.20s" (index . "max-size"))}}{{else}}""{{end}},{{end}}
 "ports":{{with .NetworkSettings}}{{json .Ports}}{{else}}null{{end}},
 "mounts":[{{range $i, $m := .Mounts}}{{if $i}},{{end}}
 {"source":{{json $m.Source}},"destination":{{json $m.Destination}},"rw":{{json $m.RW}}}{{end}}]}'
+
+# Whether containers on the default bridge reach each other; what daemon.json says of it waits for a
+# start of dockerd without running containers.
+say_bridge() {
+    if ask "$patience" network inspect --format \
+        '{{index .Options "com.docker.network.bridge.enable_icc"}}' bridge; then
+        case $answer in true | false) ;; *) answer='' cause="the default bridge does not say" ;; esac
+    else
+        answer=
+        case $cause in *[Nn]'o such network'* | *'bridge not found'*) answer=none ;; esac
+    fi
+    value bridge.icc "$answer" "$cause"
+}
 
 say_containers() {
     value containers.count "$info_containers" "${no_info:-docker info counts no containers}"
@@ -1480,7 +1507,7 @@ look_at_open_transaction() {
 # Nothing of these comes from the caller's environment.
 unset os os_usr boot entropy hardware init_comm lsm lsm_guess hwrng container sysctl kubelet \
     trust images overlaid no_images running format engines containerds entropy_daemons details btime dockerd_pid dockerd_uid dockerd_started args \
-    containerd_pid state unit environment wakes_up silent info most home info_containers info_images info_root
+    containerd_pid state unit environment selinux wakes_up silent info most home info_containers info_images info_root
 
 echo 'oakum-probe 1 begin'
 uid=$(id -u)
@@ -1507,6 +1534,7 @@ value engine.origin "$origin"
 say_containers
 say_images
 say_volumes
+say_bridge
 say_dockerd
 find_data_root
 say_layers

@@ -107,5 +107,5 @@ CONTROL = Control(
     desired=with_the_policys,
     parameter="default_ulimits",
     guards=(above_what_the_host_grants,),
-    impact=old_containers,
+    until_restarted=old_containers,
 )

@@ -32,7 +32,7 @@ CONTROL = Control(
     "changes of the default bridge wait for a start without running containers.",
     undo='Set "live-restore": false in daemon.json and reload dockerd.',
     severity=Severity.MEDIUM,
-    refs={"cis-1.6": "2.14", "cis-1.7": "2.15", "cis-1.8": "2.16", "seed": "reliability"},
+    refs={"cis-1.6": "2.15", "cis-1.7": "2.15", "cis-1.8": "2.16", "seed": "reliability"},
     sources=(
         "moby daemon/reload.go: live-restore is applied by SIGHUP since 1.12",
         "moby daemon/cluster/cluster.go: refused in swarm mode",

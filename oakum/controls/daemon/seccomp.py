@@ -94,17 +94,28 @@ def tight_profile(version: Version) -> bytes:
     return render("seccomp.json.j2", version=version).encode()
 
 
-def started_before(facts: HostFacts) -> Iterable[Impact]:
-    """The profile is read when a container starts; an unconfined daemon's stays stored."""
-    unconfined = isinstance(facts.info, Read) and in_effect(facts.info.value) == "unconfined"
-    for container in facts.containers.value:
+def stored_unconfined(facts: HostFacts) -> Iterable[Impact]:
+    """An unconfined daemon stores that with the containers that it starts (docker-facts e6)."""
+    for container in facts.containers.value if _unconfined(facts) else ():
         yield Impact(
             container.name,
-            "stays unconfined until it is recreated"
-            if unconfined
-            else "keeps its former profile until it is restarted",
+            "stays unconfined until it is recreated",
+            "an unconfined daemon stores that with its containers",
+        )
+
+
+def started_before(facts: HostFacts) -> Iterable[Impact]:
+    """The profile is read when a container starts."""
+    for container in () if _unconfined(facts) else facts.containers.value:
+        yield Impact(
+            container.name,
+            "keeps its former profile until it is restarted",
             "the profile is taken when a container starts",
         )
+
+
+def _unconfined(facts: HostFacts) -> bool:
+    return isinstance(facts.info, Read) and in_effect(facts.info.value) == "unconfined"
 
 
 CONTROL = Control(
@@ -117,7 +128,7 @@ CONTROL = Control(
     "io_uring, AF_ALG, AF_VSOCK and AF_XDP are refused.",
     undo="Take seccomp-profile out of daemon.json and restart dockerd, then the containers.",
     severity=Severity.HIGH,
-    refs={"cis-1.6": "2.16", "cis-1.7": "2.17", "cis-1.8": "2.18", "seed": "seccomp"},
+    refs={"cis-1.6": "2.17", "cis-1.7": "2.17", "cis-1.8": "2.18", "seed": "seccomp"},
     sources=(
         "moby daemon/daemon_unix.go: the words builtin and unconfined from 23.0 only",
         "moby profiles/seccomp: the format by release",
@@ -128,5 +139,6 @@ CONTROL = Control(
     parameter="seccomp",
     guards=(kernel_cannot, operators_own, cannot_read_ours),
     files=profile_file,
-    impact=started_before,
+    impact=stored_unconfined,
+    until_restarted=started_before,
 )

@@ -94,7 +94,7 @@ CONTROL = Control(
     "of the old driver is not converted, it becomes invisible.",
     undo="Set the key back to its former value and restart: the old driver's data is still there.",
     severity=Severity.HIGH,
-    refs={"cis-1.6": "2.5", "cis-1.7": "2.6", "cis-1.8": "2.6, 2.7", "seed": "copy-on-write"},
+    refs={"cis-1.6": "2.6", "cis-1.7": "2.6", "cis-1.8": "2.6, 2.7", "seed": "copy-on-write"},
     sources=(
         "moby daemon/graphdriver/driver_linux.go: the order of automatic choice",
         "moby daemon/graphdriver/overlay2/overlay.go: d_type, kernel",

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from packaging.version import Version
 
-from oakum.controls.base import Control, NotApplicable, compiled_out, require_engine
-from oakum.controls.daemon_key import DaemonKey, at_next_start, in_force
+from oakum.controls.base import Control, NotApplicable, require_engine
+from oakum.controls.daemon_guards import lacks_bridge_netfilter, no_firewall
+from oakum.controls.daemon_key import DaemonKey
 from oakum.facts import HostFacts
 from oakum.model import Area, Impact, Severity
 from oakum.policy import Policy
@@ -40,17 +41,12 @@ def ipv6_loopback(facts: HostFacts, policy: Policy) -> str | None:
 
 def no_nat(facts: HostFacts, policy: Policy) -> str | None:
     """Without the proxy, iptables forwards; where dockerd may not use it, nothing would."""
-    running = facts.dockerd.value is not None
-    allowed = in_force(facts, "iptables") if running else at_next_start(facts, "iptables")
-    return None if allowed else "iptables is off: nothing would forward ports"
+    return "iptables is off: nothing would forward ports" if no_firewall(facts, policy) else None
 
 
 def no_bridge_netfilter(facts: HostFacts, policy: Policy) -> str | None:
     """A newer dockerd without the proxy does not start where br_netfilter cannot be loaded."""
-    loaded = "net.bridge.bridge-nf-call-iptables" in facts.sysctl.value
-    if loaded or facts.version < NEEDS_BR_NETFILTER:
-        return None
-    if compiled_out(facts, "BRIDGE_NETFILTER"):
+    if facts.version >= NEEDS_BR_NETFILTER and lacks_bridge_netfilter(facts):
         return "this kernel has no br_netfilter, without which dockerd would not start"
     return None
 
@@ -81,7 +77,7 @@ CONTROL = Control(
     undo="Take userland-proxy out of daemon.json and restart dockerd; do not write true, which "
     "breaks every reload from Docker 25 on.",
     severity=Severity.LOW,
-    refs={"cis-1.6": "2.15", "cis-1.7": "2.16", "cis-1.8": "2.17", "seed": "hairpin-nat"},
+    refs={"cis-1.6": "2.16", "cis-1.7": "2.16", "cis-1.8": "2.17", "seed": "hairpin-nat"},
     sources=(
         "moby daemon/config/config_linux.go: default true in every release",
         "moby libnetwork/drivers/bridge/bridge_linux.go: hairpin mode, br_netfilter from 27.4",

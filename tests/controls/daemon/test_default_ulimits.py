@@ -275,7 +275,7 @@ def test_what_bounds_another_limit_than_nofile(host):
 
 def test_containers_keep_their_limits_for_a_while(host):
     facts = host(containers=(Container("web"), Container("db")))
-    assert list(CONTROL.impact(facts)) == [
+    assert list(CONTROL.until_restarted(facts)) == [
         Impact(
             name,
             "keeps its former limits until it is restarted",

@@ -287,15 +287,25 @@ def test_ptrace_comes_with_its_capability(profile):
     assert "ptrace" in allowed(profile, "CAP_SYS_PTRACE")
 
 
-@pytest.mark.parametrize(
-    ("running", "effect"),
-    [
-        pytest.param("unconfined", "stays unconfined until it is recreated", id="unconfined"),
-        pytest.param("builtin", "keeps its former profile until it is restarted", id="confined"),
-    ],
-)
-def test_containers_take_it_later(host, running, effect):
-    facts = host(info=runs(running), containers=(Container("web"),))
+def test_containers_take_it_when_they_start(host):
+    facts = host(info=runs("builtin"), containers=(Container("web"),))
+    assert list(CONTROL.impact(facts)) == []
+    assert list(CONTROL.until_restarted(facts)) == [
+        Impact(
+            "web",
+            "keeps its former profile until it is restarted",
+            "the profile is taken when a container starts",
+        )
+    ]
+
+
+def test_containers_of_an_unconfined_dockerd_stay_so(host):
+    facts = host(info=runs("unconfined"), containers=(Container("web"),))
+    assert list(CONTROL.until_restarted(facts)) == []
     assert list(CONTROL.impact(facts)) == [
-        Impact("web", effect, "the profile is taken when a container starts")
+        Impact(
+            "web",
+            "stays unconfined until it is recreated",
+            "an unconfined daemon stores that with its containers",
+        )
     ]
