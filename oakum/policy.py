@@ -180,6 +180,12 @@ class Policy(_Strict):
     default_ulimits: Mapping[str, Ulimit] = Field(
         description="limits of containers that set none: name to soft and hard"
     )
+    docker_group: tuple[str, ...] = Field(
+        strict=False, description="users who may be in the group docker, which makes them root"
+    )
+    disk_free: int = Field(
+        ge=1, le=90, description="percent that must be free where images and containers lie"
+    )
 
     time_limits: TimeLimits = Field(
         description="seconds: connect, probe, install, answer, shadow, watch"

@@ -11,6 +11,7 @@ from gevent import monkey
 from packaging.version import Version
 
 from oakum.controls.base import Control
+from oakum.controls.host.kernel_options import ALWAYS
 from oakum.engine.document import loads
 from oakum.facts import Container, Engine, FileState, HostFacts, Process, Read, Unread
 from oakum.model import Finding, Plan
@@ -57,7 +58,7 @@ def plain_host(**known: Any) -> HostFacts:
         "Driver": "overlay2",
         "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"]],
         "LiveRestoreEnabled": False,
-        "SecurityOptions": ["name=seccomp,profile=default"],
+        "SecurityOptions": ["name=apparmor", "name=seccomp,profile=default"],
         "Swarm": {"LocalNodeState": "inactive"},
         **({} if isinstance(said, Unread) else said),
     }
@@ -72,6 +73,8 @@ def plain_host(**known: Any) -> HostFacts:
         "flags": {"host": ("fd://",)} if running else Unread("dockerd does not run"),
         "unit_flags": {"host": ("fd://",)},
         "sysctl": {"fs.nr_open": "1048576"},
+        "os": {"ID": "debian", "VERSION_ID": "12"},
+        "kernel_config": dict.fromkeys(ALWAYS, True),
         **_config(config),
         **known,
     }

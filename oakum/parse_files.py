@@ -1,0 +1,43 @@
+"""From what a probe printed to who may write what, and how much room is left."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from oakum.facts import Group, Guarded, Inodes, Space
+
+_ROW: Final = re.compile(r"([0-9a-f]{1,8}) (\d{1,10}) (\d{1,10}) (\d{1,20}) (/.*)")
+
+
+def guarded(rows: Sequence[str]) -> tuple[Guarded, ...]:
+    """What ``stat`` told of each path, once."""
+    found = {}
+    for row in rows:
+        match = _ROW.fullmatch(row)
+        if not match:
+            raise ValueError(f"no mode, owner, group, device and path: {row[:60]!r}")
+        mode, owner, gid, device, path = match.groups()
+        found[path] = Guarded(path, int(mode, 16), int(owner), int(gid), int(device))
+    return tuple(found.values())
+
+
+def group(text: str) -> Group | None:
+    """A group as name, number and members, of whom some may be empty or twice."""
+    if text == "none":
+        return None
+    name, gid, members = (*text.split(" "), "")[:3]
+    return Group(name, int(gid), tuple(dict.fromkeys(filter(None, members.split(",")))))
+
+
+def space(text: str) -> Space:
+    total, _used, available = map(int, text.split())
+    return Space(total, available)
+
+
+def inodes(text: str) -> Inodes:
+    total, free = map(int, text.split())
+    return Inodes(total, free)
+
+
+def path_or_none(text: str) -> str | None:
+    return None if text == "none" else text
