@@ -46,9 +46,10 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def plain_host(**known: Any) -> HostFacts:
     """A Debian host with Docker 20.10.24 as installed, nothing configured, nothing running.
 
-    Shorthands: ``engine="26.1.5"`` (None: none installed), ``config={...}`` or raw bytes,
-    ``info={...}`` over a plain one or Unread, ``running=False``, ``flags``/``unit_flags`` by name,
-    ``ports`` of one container ``web``. Every field of HostFacts may be given, bare or as a reading.
+    Shorthands: ``engine="26.1.5"`` (or an Engine; None: none installed), ``config={...}`` or raw
+    bytes, ``info={...}`` over a plain one or Unread, ``running=False``, ``flags``/``unit_flags`` by
+    name, ``ports`` of one container ``web``. Every field of HostFacts may be given, bare or as a
+    reading.
     """
     engine = known.pop("engine", "20.10.24")
     running = known.pop("running", engine is not None)
@@ -67,7 +68,9 @@ def plain_host(**known: Any) -> HostFacts:
     if ports := known.pop("ports", ()):
         known["containers"] = (Container("web", ports=tuple(ports)),)
     values: dict[str, Any] = {
-        "engine": Engine(Version(engine), engine, running=running) if engine else None,
+        "engine": Engine(Version(engine), engine, running=running)
+        if isinstance(engine, str)
+        else engine,
         "info": info if running else Unread("dockerd does not run"),
         "dockerd": Process(812, 1000) if running else None,
         "flags": {"host": ("fd://",)} if running else Unread("dockerd does not run"),

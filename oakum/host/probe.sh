@@ -1035,6 +1035,7 @@ say_modes() {
     set -f
     why=
     [ $# -le 600 ] || why="$# files are more than the 600 that are looked at"
+    has stat || why="stat is missing"
     for path; do
         case $path in */..) continue ;; esac
         if hidden "$path"; then why=$cause; fi
@@ -1043,7 +1044,7 @@ say_modes() {
     if [ -n "$why" ]; then
         reason "$why" files
     else
-        block files "$(stat -L -c '%f %u %g %d %n' "$@")" "stat is missing"
+        block files "$(stat -L -c '%f %u %g %d %n' "$@")"
     fi
 }
 

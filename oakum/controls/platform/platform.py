@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from oakum.controls.base import Control, Edit, State, require_engine
+from oakum.controls.base import Control, Observed, State, require_engine
 from oakum.controls.daemon.live_restore import swarm_state
 from oakum.controls.daemon_key import KUBELETS, runs_pods
 from oakum.facts import HostFacts
@@ -22,7 +22,7 @@ def a_host_of_its_own(facts: HostFacts, policy: Policy) -> str | None:
     return "an engine that oakum may configure"
 
 
-def audited(facts: HostFacts) -> Iterator[str]:
+def audited(facts: HostFacts, desired: Json) -> Iterator[str]:
     """Why this engine is only looked at, and where its own configuration lies."""
     if facts.podman.value:
         yield "podman answers to Docker's name here, and reads no daemon.json"
@@ -58,22 +58,13 @@ def surroundings(facts: HostFacts) -> Iterator[str]:
         yield f"Kubernetes node on this dockerd: {', '.join(sorted(KUBELETS))} are left alone"
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What oakum finds and cannot choose."""
-
-    label: str = "the platform"
-    keys: tuple[str, ...] = ()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings(Observed):
+    """An observed setting that tells what is around it, too, where nothing is at fault."""
 
     def state(self, facts: HostFacts, desired: Json) -> State:
-        held = list(audited(facts))
-        return State([*held, *surroundings(facts)], "" if held else None)
-
-    def held(self, facts: HostFacts, desired: Json) -> str | None:
-        return f"{'; '.join(audited(facts))}: oakum audits it and changes nothing"
-
-    def edits(self, facts: HostFacts, desired: Json) -> tuple[Edit, ...]:
-        return ()
+        found = Observed.state(self, facts, desired)
+        return State([*audited(facts, desired), *surroundings(facts)], found.fault)
 
 
 CONTROL = Control(
@@ -94,6 +85,8 @@ CONTROL = Control(
         "Mirantis/cri-dockerd: dockerd as the runtime of a kubelet, containers named k8s_*",
         "docs.docker.com/desktop/settings-and-maintenance: Docker Engine, its daemon.json",
     ),
-    setting=Surroundings(),
+    setting=Surroundings(
+        label="the platform", faults=audited, advice="oakum audits it and changes nothing"
+    ),
     desired=a_host_of_its_own,
 )
