@@ -30,14 +30,23 @@ def group(text: str) -> Group | None:
 
 
 def space(text: str) -> Space:
-    total, _used, available = map(int, text.split())
+    total, _used, available = _numbers(text, 3)
     return Space(total, available)
 
 
 def inodes(text: str) -> Inodes:
-    total, free = map(int, text.split())
+    total, free = _numbers(text, 2)
     return Inodes(total, free)
 
 
+def _numbers(text: str, count: int) -> list[int]:
+    found = text.split(" ")
+    if len(found) != count or not all(re.fullmatch("[0-9]{1,20}", word) for word in found):
+        raise ValueError(f"{text[:60]!r} is not {count} numbers")
+    return [int(word) for word in found]
+
+
 def path_or_none(text: str) -> str | None:
+    if text != "none" and not text.startswith("/"):
+        raise ValueError(f"{text[:60]!r} is no path")
     return None if text == "none" else text

@@ -11,7 +11,7 @@ from gevent import monkey
 from packaging.version import Version
 
 from oakum.controls.base import Control
-from oakum.controls.host.kernel_options import ALWAYS
+from oakum.controls.host.kernel_options import ALWAYS, NFTABLES
 from oakum.engine.document import loads
 from oakum.facts import Container, Engine, FileState, HostFacts, Process, Read, Unread
 from oakum.model import Finding, Plan
@@ -77,7 +77,8 @@ def plain_host(**known: Any) -> HostFacts:
         "unit_flags": {"host": ("fd://",)},
         "sysctl": {"fs.nr_open": "1048576"},
         "os": {"ID": "debian", "VERSION_ID": "12"},
-        "kernel_config": dict.fromkeys(ALWAYS, True),
+        "clock": datetime.datetime.combine(TODAY, datetime.time(), datetime.UTC),
+        "kernel_config": dict.fromkeys((*ALWAYS, *NFTABLES, "CGROUP_BPF"), True),
         **_config(config),
         **known,
     }

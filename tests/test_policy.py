@@ -477,6 +477,8 @@ oakum_storage_driver: zfs
 oakum_userns_remap: "off"
 oakum_seccomp: builtin
 oakum_default_ulimits: {nofile: {soft: -1, hard: -1}}
+oakum_docker_group: [deploy]
+oakum_disk_free: 20
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
 oakum_preflight: required

@@ -17,14 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from oakum import parse_files
+from oakum.controls.daemon_key import daemon_file_guards
+from oakum.controls.host import file_permissions
 from oakum.controls.host.kernel_options import ALWAYS, BY_KERNEL, LEGACY_TABLES, NFTABLES
 from oakum.facts import Guarded, Read
 from oakum.parse import parse
@@ -679,12 +681,35 @@ def test_modes_that_are_hidden(world: World) -> None:
     assert found["host.selinux"].text == "none"
 
 
+BINARY = "echo Docker version 28.5.2, build 1"
+
+
+def audited(found: Mapping[str, Raw]) -> list[str]:
+    """Where the engine comes from, whose changes are held, and what is wrong with its files."""
+    facts = parse(as_lines(found))
+    facts = replace(facts, guarded=Read(tuple(root_owned(facts.guarded.value))))
+    origin = re.search("comes from (.*),", next(daemon_file_guards(facts), ""))
+    assert origin, "its changes are not held"
+    faults = file_permissions.CONTROL.setting.state(facts, None).actual
+    assert isinstance(faults, list)
+    return [origin[1], *(str(fault).partition(" (")[0] for fault in faults)]
+
+
+def root_owned(seen: Iterable[Guarded]) -> Iterator[Guarded]:
+    """As they would be there: the machine of the test may give them to anyone."""
+    return (replace(each, owner=0, group=0) for each in seen)
+
+
 def test_a_rootless_engine_is_read_where_it_lies(world: World) -> None:
     home = f"{world.root}/var/home/a"  # paths below /home are the machine's own
     world.write("/etc/passwd", f"a:x:1000:100:A:{home}:/bin/sh\n")
-    world.write("/var/home/a/.config/docker/daemon.json", '{"data-root": "/var/home/a/data"}')
+    world.write("/var/home/a/.config/docker/daemon.json", "{}")
     world.write("/var/home/a/.config/docker/certs.d/r/ca.crt", mode=0o666)
     world.process(91, "dockerd", Uid="1000\t1000\t1000\t1000")
+    world.program("dockerd", BINARY)
+    said = INFO | {"DockerRootDir": "/var/home/a/data", "SecurityOptions": ["name=rootless"]}
+    world.answers(info=json.dumps(said, separators=(",", ":")))
+    world.listen("/run/user/1000/docker.sock")
     found = world.probe()
     assert found["dockerd.uid"].text == "1000"
     assert found["file.daemon.path"].text == "/var/home/a/.config/docker/daemon.json"
@@ -692,11 +717,12 @@ def test_a_rootless_engine_is_read_where_it_lies(world: World) -> None:
     seen = modes(found)
     assert seen["/var/home/a/.config/docker/certs.d/r/ca.crt"].mode == 0o100666
     assert "/var/home/a/.config/docker/daemon.json" in seen
+    assert audited(found) == ["rootless", "/var/home/a/.config/docker/certs.d/r/ca.crt is 666"]
 
 
 def test_a_snap_is_read_where_it_lies(world: World) -> None:
     base = "/var/snap/docker/current"
-    world.write("/snap/docker/current/bin/dockerd", "#!/bin/sh\necho 28\n", 0o755)
+    world.write("/snap/docker/current/bin/dockerd", f"#!/bin/sh\n{BINARY}\n", 0o755)
     world.write(f"{base}/config/daemon.json", '{"log-level": "error"}', 0o640)
     world.write(f"{base}/etc/docker/certs.d/r/ca.crt", mode=0o664)
     found = world.probe()
@@ -705,6 +731,7 @@ def test_a_snap_is_read_where_it_lies(world: World) -> None:
     seen = modes(found)
     assert seen[f"{base}/config/daemon.json"].mode == 0o100640
     assert seen[f"{base}/etc/docker/certs.d/r/ca.crt"].mode == 0o100664
+    assert audited(found) == ["snap", f"{base}/etc/docker/certs.d/r/ca.crt is 664"]
 
 
 @pytest.mark.parametrize(
