@@ -198,6 +198,45 @@ class SetuidFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Guarded:
+    """A file, directory or socket that root alone should write, with links followed.
+
+    ``mode`` holds type and permissions as in ``stat.st_mode``; ``device`` is its file system's.
+    """
+
+    path: str
+    mode: int
+    owner: int = 0
+    group: int = 0
+    device: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of the host and who is in it, whether by the group or as a user's first group."""
+
+    name: str
+    gid: int
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Kilobytes of a file system, and those that an ordinary user could still write."""
+
+    total: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inodes:
+    """Inodes of a file system; none in all where it makes them as it needs them."""
+
+    total: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """The last transaction on a host.
 
@@ -226,7 +265,11 @@ class HostFacts:
     among them. ``image_releases`` are distributions such as ``debian 12`` by image, of those that
     have one inside; ``setuid_files`` are by image too. ``content_trust`` are the files that set
     DOCKER_CONTENT_TRUST and to what, ``server`` where a file names a Notary server that is not
-    Docker's. ``transaction`` is Read(None) where there never was one.
+    Docker's. ``lsm`` are the kernel's security modules, ``apparmor`` the mode in which it has the
+    profile of Docker's containers, or none. ``docker_group`` is Read(None) where there is no such
+    group. ``containerd_root`` is where images lie that are not in the data root, None where they
+    are in it. ``podman`` says that podman answers to Docker's name. ``transaction`` is Read(None)
+    where there never was one.
     """
 
     name: Reading[str] = Read("")
@@ -241,14 +284,20 @@ class HostFacts:
     clock: Reading[datetime] = Unread("not asked")
     kernel_config: Reading[Mapping[str, bool]] = Read({})
     sysctl: Reading[Mapping[str, str]] = Read({})
+    lsm: Reading[tuple[str, ...]] = Read(("capability", "apparmor"))
+    selinux: Reading[str] = Read("none")
+    apparmor: Reading[str] = Read("enforce")
     hwrng: Reading[str] = Read("none")
     rdrand: Reading[bool] = Read(True)
     entropy_daemons: Reading[tuple[str, ...]] = Read(())
     haveged: Reading[bool] = Read(False)
     engine: Reading[Engine | None] = Read(None)
+    engine_package: Reading[str] = Read("docker.io 20.10.24")
+    podman: Reading[bool] = Read(False)
     info: Reading[Mapping[str, Any]] = Read({})
     first: Reading[Process] = Read(Process(1, capabilities=1 << CAP_SYS_RESOURCE))
     dockerd: Reading[Process | None] = Read(None)
+    dockerd_uid: Reading[int] = Read(0)
     containerd: Reading[Process | None] = Read(None)
     flags: Reading[Mapping[str, tuple[str, ...]]] = Read({})
     unit_flags: Reading[Mapping[str, tuple[str, ...]]] = Read({})
@@ -263,7 +312,14 @@ class HostFacts:
     seccomp_file: Reading[FileState] = Read(
         FileState("/etc/docker/oakum-seccomp.json", "/etc/docker/oakum-seccomp.json")
     )
+    guarded: Reading[tuple[Guarded, ...]] = Read(())
+    docker_group: Reading[Group | None] = Read(None)
     data_root: Reading[str] = Read("/var/lib/docker")
+    space: Reading[Space] = Read(Space(100, 100))
+    inodes: Reading[Inodes] = Read(Inodes(100, 100))
+    containerd_root: Reading[str | None] = Read(None)
+    containerd_space: Reading[Space] = Unread("images are in the data root")
+    containerd_inodes: Reading[Inodes] = Unread("images are in the data root")
     filesystem: Reading[str] = Read("ext4")
     d_type: Reading[bool] = Read(True)
     drivers_on_disk: Reading[tuple[str, ...]] = Read(())
@@ -279,8 +335,8 @@ class HostFacts:
     confinements: Reading[Mapping[int, Confinement]] = Read({})
     bridge_icc: Reading[bool | None] = Read(True)
     init_binary: Reading[bool] = Read(True)
-    selinux: Reading[str] = Read("none")
     kubelet: Reading[bool] = Read(False)
+    cri_dockerd: Reading[bool] = Read(False)
     oakum_state: Reading[tuple[str, ...]] = Read(())
     transaction: Reading[Transaction | None] = Read(None)
 

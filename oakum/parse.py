@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from oakum import parse_engine, parse_images
+from oakum import parse_engine, parse_files, parse_images
 from oakum.engine.flags import parse_flags
 from oakum.facts import HostFacts, Reading, Transaction, attempt
 from oakum.ledger import ID
@@ -36,14 +36,19 @@ def parse(output: Sequence[str]) -> HostFacts:
         clock=_clock(source),
         kernel_config=source.lines("kernel.config", _kernel_config),
         sysctl=source.lines("sysctl", assignments),
+        lsm=source.word("host.lsm", lambda text: tuple(text.split(","))),
+        apparmor=source.text("host.apparmor"),
         hwrng=source.text("entropy.hwrng"),
         rdrand=source.word("entropy.rdrand", yes_no),
         entropy_daemons=source.word("entropy.daemons", words),
         haveged=source.word("entropy.haveged", lambda word: word == "installed"),
         engine=parse_engine.engine(source),
+        engine_package=source.text("engine.package"),
+        podman=source.word("engine.podman", yes_no),
         info=source.lines("engine.info", parse_engine.info),
         first=parse_engine.first(source),
         dockerd=parse_engine.process(source, "dockerd"),
+        dockerd_uid=source.word("dockerd.uid", int),
         containerd=parse_engine.process(source, "containerd"),
         flags=attempt(lambda: parse_flags(args.value)),
         unit_flags=parse_engine.unit_flags(source),
@@ -54,7 +59,14 @@ def parse(output: Sequence[str]) -> HostFacts:
         subuid=parse_engine.file(source, "subuid"),
         subgid=parse_engine.file(source, "subgid"),
         seccomp_file=parse_engine.file(source, "seccomp"),
+        guarded=source.lines("files", parse_files.guarded),
+        docker_group=source.word("group.docker", parse_files.group),
         data_root=source.text("dataroot.path"),
+        space=source.word("dataroot.space", parse_files.space),
+        inodes=source.word("dataroot.inodes", parse_files.inodes),
+        containerd_root=source.word("containerd.root", parse_files.path_or_none),
+        containerd_space=source.word("containerd.space", parse_files.space),
+        containerd_inodes=source.word("containerd.inodes", parse_files.inodes),
         filesystem=source.text("dataroot.fs"),
         d_type=source.word("dataroot.dtype", yes_no),
         drivers_on_disk=source.word("dataroot.drivers", words),
@@ -72,6 +84,7 @@ def parse(output: Sequence[str]) -> HostFacts:
         init_binary=source.word("engine.dockerinit", yes_no),
         selinux=source.word("host.selinux", _selinux),
         kubelet=source.word("kubelet", yes_no),
+        cri_dockerd=source.word("kubelet.dockerd", yes_no),
         oakum_state=source.lines("oakum.state", tuple),
         transaction=source.word("oakum.transaction", _transaction),
     )

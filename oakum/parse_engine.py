@@ -16,6 +16,7 @@ _INFO: Final = {
     "DriverStatus": (list, "list"),
     "SecurityOptions": (list, "list of words"),
     "Swarm": (dict, "object"),
+    "Warnings": (list, "list"),
     "LiveRestoreEnabled": (bool, "true or false"),
     "LoggingDriver": (str, "text"),
     "DefaultAddressPools": (list, "list"),

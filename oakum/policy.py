@@ -266,6 +266,12 @@ class Policy(_Strict):
     address_pools: tuple[AddressPool, ...] = Field(
         default=(), strict=False, description="where new networks get addresses: base, size"
     )
+    docker_group: tuple[str, ...] = Field(
+        strict=False, description="users who may be in the group docker, which makes them root"
+    )
+    disk_free: int = Field(
+        ge=1, le=90, description="percent that must be free where images and containers lie"
+    )
 
     time_limits: TimeLimits = Field(
         description="seconds: connect, probe, install, answer, shadow, watch"

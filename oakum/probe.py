@@ -13,6 +13,7 @@ from pyinfra.api.facts import FactBase
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import CommandOutput
 
+from oakum import windows
 from oakum.facts import HostFacts
 from oakum.parse import parse
 from oakum.wire import BadProbe
@@ -71,7 +72,14 @@ def read(host: Host, *, setuid: bool = False) -> HostFacts:
         NoAnswer: the connection, the shell, sudo or the probe failed.
     """
     wishes = "OAKUM_PROBE_SETUID=yes\n" if setuid else ""
-    return ask(host, wishes + script("probe.sh"), parse)
+    banner = _banner(host)
+    try:
+        return ask(host, wishes + script("probe.sh"), parse)
+    except NoAnswer as error:
+        # The probe is longer than any command line of Windows, whose server may just hang up.
+        if error.lost and windows.answered((), banner):
+            raise NoAnswer(windows.REFUSAL, lost=True) from None
+        raise
 
 
 def ask(host: Host, text: str, understand: Callable[[Sequence[str]], T]) -> T:
@@ -85,6 +93,8 @@ def ask(host: Host, text: str, understand: Callable[[Sequence[str]], T]) -> T:
     try:
         return understand(output.stdout_lines)
     except BadProbe as error:
+        if windows.answered([*output.stdout_lines, *output.stderr_lines], _banner(host)):
+            raise NoAnswer(windows.REFUSAL) from None
         last = next((line for line in reversed(output.stderr_lines) if line.strip()), "")
         raise NoAnswer(last[:300] if last and not done else str(error)) from None
 
@@ -110,6 +120,12 @@ def run(host: Host, text: str, limit: int | None = None) -> tuple[bool, CommandO
     except Exception as error:  # paramiko, OSError, EOFError: whatever a connection dies of
         words = f"the connection failed: {error or type(error).__name__}"
         raise NoAnswer(words, lost=True) from None
+
+
+def _banner(host: Host) -> str:
+    """What the SSH server called itself; empty where the host is not reached by SSH, or no more."""
+    transport = getattr(getattr(host.connector, "client", None), "get_transport", lambda: None)()
+    return str(getattr(transport, "remote_version", ""))
 
 
 def bound(host: Host) -> None:

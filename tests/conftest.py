@@ -11,6 +11,7 @@ from gevent import monkey
 from packaging.version import Version
 
 from oakum.controls.base import Control
+from oakum.controls.host.kernel_options import ALWAYS, NFTABLES
 from oakum.engine.document import loads
 from oakum.facts import Container, Engine, FileState, HostFacts, Process, Read, Unread
 from oakum.layers import Layer, resolve
@@ -46,9 +47,10 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def plain_host(**known: Any) -> HostFacts:
     """A Debian host with Docker 20.10.24 as installed, nothing configured, nothing running.
 
-    Shorthands: ``engine="26.1.5"`` (None: none installed), ``config={...}`` or raw bytes,
-    ``info={...}`` over a plain one or Unread, ``running=False``, ``flags``/``unit_flags`` by name,
-    ``ports`` of one container ``web``. Every field of HostFacts may be given, bare or as a reading.
+    Shorthands: ``engine="26.1.5"`` (or an Engine; None: none installed), ``config={...}`` or raw
+    bytes, ``info={...}`` over a plain one or Unread, ``running=False``, ``flags``/``unit_flags`` by
+    name, ``ports`` of one container ``web``. Every field of HostFacts may be given, bare or as a
+    reading.
     """
     engine = known.pop("engine", "20.10.24")
     running = known.pop("running", engine is not None)
@@ -59,7 +61,7 @@ def plain_host(**known: Any) -> HostFacts:
         "DriverStatus": [["Backing Filesystem", "extfs"], ["Supports d_type", "true"]],
         "LiveRestoreEnabled": False,
         "LoggingDriver": "json-file",
-        "SecurityOptions": ["name=seccomp,profile=default"],
+        "SecurityOptions": ["name=apparmor", "name=seccomp,profile=default"],
         "Swarm": {"LocalNodeState": "inactive"},
         **({} if isinstance(said, Unread) else said),
     }
@@ -68,12 +70,17 @@ def plain_host(**known: Any) -> HostFacts:
     if ports := known.pop("ports", ()):
         known["containers"] = (Container("web", ports=tuple(ports)),)
     values: dict[str, Any] = {
-        "engine": Engine(Version(engine), engine, running=running) if engine else None,
+        "engine": Engine(Version(engine), engine, running=running)
+        if isinstance(engine, str)
+        else engine,
         "info": info if running else Unread("dockerd does not run"),
         "dockerd": Process(812, 1000) if running else None,
         "flags": {"host": ("fd://",)} if running else Unread("dockerd does not run"),
         "unit_flags": {"host": ("fd://",)},
         "sysctl": {"fs.nr_open": "1048576"},
+        "os": {"ID": "debian", "VERSION_ID": "12"},
+        "clock": datetime.datetime.combine(TODAY, datetime.time(), datetime.UTC),
+        "kernel_config": dict.fromkeys((*ALWAYS, *NFTABLES, "CGROUP_BPF"), True),
         **_config(config),
         **known,
     }

@@ -19,12 +19,16 @@ from oakum.facts import (
     Container,
     Engine,
     FileState,
+    Group,
+    Guarded,
     HostFacts,
     Image,
+    Inodes,
     Mount,
     Process,
     Read,
     SetuidFiles,
+    Space,
     Transaction,
     Unread,
 )
@@ -52,6 +56,8 @@ BASE = f"""
 =host.clock 1795515635
 =host.zone +0130
 =host.cgroup v2
+=host.lsm capability,yama,apparmor
+=host.apparmor complain
 <kernel.config
 |CONFIG_USER_NS=y
 |CONFIG_SECCOMP=y
@@ -68,6 +74,8 @@ BASE = f"""
 =entropy.haveged installed
 =engine.cli /usr/bin/docker
 =engine.dockerd /usr/sbin/dockerd
+=engine.package docker.io 20.10.24+dfsg1-1
+=engine.podman yes
 =engine.binary Docker version 20.10.24+dfsg1, build 5d6db84
 =engine.origin distro
 <engine.version
@@ -78,6 +86,7 @@ BASE = f"""
 |"SecurityOptions": ["name=seccomp,profile=default"], "Swarm": {{"LocalNodeState": "inactive"}}}}
 >engine.info
 =dockerd.pid 812
+=dockerd.uid 1000
 <dockerd.args
 |/usr/sbin/dockerd
 |-H
@@ -136,8 +145,18 @@ BASE = f"""
 =file.seccomp.stat absent
 @file.seccomp.bytes\x20
 =file.seccomp.writable yes
+<files
+|81a4 0 7 65024 /etc/docker/certs.d/a b
+|c1b0 0 998 24 /var/run/docker.sock
+>files
+=group.docker docker 998 ,alice,bob,,alice
 =dataroot.path /var/lib/docker
 =dataroot.fs xfs
+=dataroot.space 100 60 30
+=dataroot.inodes 50 20
+=containerd.root /var/lib/containerd
+=containerd.space 9 8 1
+=containerd.inodes 0 0
 =dataroot.dtype yes
 =dataroot.drivers overlay2 vfs
 =images.count 7
@@ -175,6 +194,7 @@ BASE = f"""
 =engine.dockerinit no
 =host.selinux enforcing
 =kubelet no
+=kubelet.dockerd yes
 <oakum.state
 |txn
 >oakum.state
@@ -253,11 +273,15 @@ def test_a_whole_probe():
             {"USER_NS": True, "SECCOMP": True, "OVERLAY_FS": True, "BRIDGE_NETFILTER": False}
         ),
         sysctl=Read({"fs.nr_open": "1048576", "net.ipv6.conf.all.disable_ipv6": "0"}),
+        lsm=Read(("capability", "yama", "apparmor")),
+        apparmor=Read("complain"),
         hwrng=Read("virtio_rng.0"),
         rdrand=Read(True),
         entropy_daemons=Read(("rngd", "haveged")),
         haveged=Read(True),
         engine=Read(Engine(Version("20.10.24"), "20.10.24+dfsg1", "distro", True)),
+        engine_package=Read("docker.io 20.10.24+dfsg1-1"),
+        podman=Read(True),
         info=Read(
             {
                 "Driver": "overlay2",
@@ -276,6 +300,7 @@ def test_a_whole_probe():
             )
         ),
         first=Read(Process(1, 0, {"nofile": 524288}, 0x1FFFFFFFFFF)),
+        dockerd_uid=Read(1000),
         containerd=Read(Process(700, 0, {"nofile": 1048576}, 0)),
         flags=Read({"host": ("fd://",), "containerd": ("/run/containerd/containerd.sock",)}),
         unit_flags=Read({"host": ("fd://",), "icc": ("false",), "debug": ("true",)}),
@@ -299,7 +324,19 @@ def test_a_whole_probe():
         seccomp_file=Read(
             FileState("/etc/docker/oakum-seccomp.json", "/etc/docker/oakum-seccomp.json")
         ),
+        guarded=Read(
+            (
+                Guarded("/etc/docker/certs.d/a b", 0o100644, 0, 7, 65024),
+                Guarded("/var/run/docker.sock", 0o140660, 0, 998, 24),
+            )
+        ),
+        docker_group=Read(Group("docker", 998, ("alice", "bob"))),
         data_root=Read("/var/lib/docker"),
+        space=Read(Space(100, 30)),
+        inodes=Read(Inodes(50, 20)),
+        containerd_root=Read("/var/lib/containerd"),
+        containerd_space=Read(Space(9, 1)),
+        containerd_inodes=Read(Inodes(0, 0)),
         filesystem=Read("xfs"),
         d_type=Read(True),
         drivers_on_disk=Read(("overlay2", "vfs")),
@@ -356,6 +393,7 @@ def test_a_whole_probe():
         init_binary=Read(False),
         selinux=Read("enforcing"),
         kubelet=Read(False),
+        cri_dockerd=Read(True),
         oakum_state=Read(("txn",)),
         transaction=Read(
             Transaction("20260131T120000Z-1a2b3c4d", "rolled-back", "dockerd did not answer")
@@ -399,6 +437,32 @@ def test_a_summary_leaves_out_what_was_not_read():
         "arch": "x86_64",
         "init": "systemd",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field"),
+    [
+        pytest.param("dataroot.space", "100 -6 30", "space", id="negative"),
+        pytest.param("dataroot.space", "100 60", "space", id="too-few"),
+        pytest.param("dataroot.inodes", "1 2 3", "inodes", id="too-many"),
+        pytest.param("containerd.root", "var/lib", "containerd_root", id="no-path"),
+        pytest.param("group.docker", "docker", "docker_group", id="no-number"),
+        pytest.param("group.docker", "docker x a", "docker_group", id="no-number-either"),
+        pytest.param("files", ["81a4 0 0 /etc/docker"], "guarded", id="no-device"),
+        pytest.param("files", ["81a4 0 0 1 relative"], "guarded", id="no-whole-path"),
+        pytest.param("files", ["81a4000000 0 0 1 /x"], "guarded", id="no-mode"),
+        pytest.param("kubelet.dockerd", "maybe", "cri_dockerd", id="neither"),
+    ],
+)
+def test_what_no_probe_tells_of_files(name, text, field):
+    found = getattr(facts({name: text}), field)
+    assert isinstance(found, Unread)
+    assert name in found.reason
+
+
+def test_no_group_and_no_store():
+    found = facts({"group.docker": "none", "containerd.root": "none"})
+    assert (found.docker_group, found.containerd_root) == (Read(None), Read(None))
 
 
 def test_a_reason_travels_to_whoever_asks():

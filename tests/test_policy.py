@@ -501,6 +501,8 @@ oakum_selinux: enforce
 oakum_init: "on"
 oakum_shutdown_timeout: 60
 oakum_address_pools: [{base: 10.200.0.0/16, size: 24}]
+oakum_docker_group: [deploy]
+oakum_disk_free: 20
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
 oakum_preflight: required

@@ -17,13 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from oakum import parse_files
+from oakum.controls.daemon_key import daemon_file_guards
+from oakum.controls.host import file_permissions
+from oakum.controls.host.kernel_options import ALWAYS, BY_KERNEL, LEGACY_TABLES, NFTABLES
+from oakum.facts import Guarded, Read
+from oakum.parse import parse
 from oakum.wire import BEGIN, END, Raw, readings
 
 FILE = Path(__file__).parent.parent / "oakum" / "host" / "probe.sh"
@@ -33,23 +39,26 @@ SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", 
 AVAILABLE = [name for name in SHELLS if name != "busybox" or shutil.which(name)]
 WORDS = """
 host.name host.kernel host.arch host.os host.virt host.init host.packages host.uid host.clock
-host.zone host.boot host.cgroup host.lsm host.selinux kernel.config sysctl
+host.zone host.boot host.cgroup host.lsm host.selinux host.apparmor kernel.config sysctl
 entropy.hwrng entropy.rdrand entropy.available entropy.daemons entropy.haveged
 engine.cli engine.dockerd engine.package engine.origin engine.binary engine.socket
 engine.dockerinit
+engine.podman
 engine.version engine.info
-dockerd.pid dockerd.args dockerd.started dockerd.state dockerd.limits dockerd.caps
+dockerd.pid dockerd.uid dockerd.args dockerd.started dockerd.state dockerd.limits dockerd.caps
 dockerd.proxies dockerd.reloaded containerd.pid containerd.limits containerd.caps
 init.limits init.caps
-unit unit.environment user.dockremap
+unit unit.environment user.dockremap group.docker files
 file.daemon.path file.daemon.target file.daemon.stat file.daemon.bytes file.daemon.writable
 file.subuid.path file.subuid.target file.subuid.stat file.subuid.bytes file.subuid.writable
 file.subgid.path file.subgid.target file.subgid.stat file.subgid.bytes file.subgid.writable
 file.seccomp.path file.seccomp.target file.seccomp.stat file.seccomp.bytes
 file.seccomp.writable
-dataroot.path dataroot.fs dataroot.space dataroot.dtype dataroot.drivers
+dataroot.path dataroot.fs dataroot.space dataroot.inodes dataroot.dtype dataroot.drivers
+containerd.root containerd.space containerd.inodes
 images.count images.bytes images.list images.releases images.setuid client.trust
-volumes.count containers.count containers containers.processes bridge.icc kubelet
+volumes.count containers.count containers containers.processes bridge.icc
+kubelet kubelet.dockerd
 oakum.state oakum.transaction
 """
 NAMES = frozenset(WORDS.split())
@@ -228,7 +237,8 @@ class World:
 
         with ThreadPoolExecutor() as pool:
             found = list(pool.map(one, shells or AVAILABLE))
-        changing = {"host.clock": Raw(), "dataroot.space": Raw()}
+        names = ("host.clock", "dataroot.space", "dataroot.inodes", "containerd.space")
+        changing = dict.fromkeys((*names, "containerd.inodes"), Raw())
         for other in found[1:]:
             assert found[0] | changing == other | changing
         return found[0]
@@ -294,7 +304,7 @@ def test_size() -> None:
     is in force in containers are what a host has to be asked besides.
     """
     assert len(SCRIPT.encode()) < 65_000
-    assert len(shlex.quote(shlex.quote(SCRIPT)).encode()) < 65_536
+    assert len(shlex.quote(shlex.quote(SCRIPT)).encode()) < 98_000
     assert SCRIPT.isascii()
 
 
@@ -892,6 +902,309 @@ def test_rootless(world: World) -> None:
     assert found["engine.socket"].text == "/run/user/1000/docker.sock"
     assert found["file.daemon.path"].text == "/home/a/.config/docker/daemon.json"
     assert found["user.dockremap"].text == "121:131"
+
+
+def modes(found: Mapping[str, Raw]) -> dict[str, Guarded]:
+    rows = found["files"].lines
+    assert rows is not None, found["files"].reason
+    return {seen.path: seen for seen in parse_files.guarded(rows)}
+
+
+SHOWN = """
+LoadState=loaded
+FragmentPath=/lib/systemd/system/docker.service
+DropInPaths=/etc/systemd/system/docker.service.d/a.conf /etc/systemd/system/docker.service.d/b.conf
+
+LoadState=loaded
+FragmentPath=/lib/systemd/system/docker.socket
+""".lstrip()
+
+
+def test_modes(world: World) -> None:
+    """What is there of all that root alone should write, by one stat."""
+    paths = [
+        "/lib/systemd/system/docker.service",
+        "/lib/systemd/system/docker.socket",
+        "/etc/systemd/system/docker.service.d/a.conf",
+        "/etc/systemd/system/docker.service.d/b.conf",
+        "/etc/default/docker",
+        "/etc/sysconfig/docker",
+        "/etc/docker/certs.d/registry:5000/ca.crt",
+        "/etc/docker/certs.d/other/client.key",
+        "/var/keys/key",
+    ]
+    for number, path in enumerate(paths):
+        world.write(path, mode=0o600 + number)
+    (world.root / "run/systemd/system").mkdir(parents=True)
+    units = re.sub(r"(?<![\w/])/", f"{world.root}/", SHOWN)
+    world.program("systemctl", f"cat {world.write('/units', units)}")
+    config = {"tlskey": f"{world.root}/var/keys/key", "tlscert": "/nonexistent"}
+    world.write(JSON, json.dumps(config, indent=1), 0o664)
+    world.listen("/var/run/docker.sock")
+    world.listen("/run/containerd/containerd.sock")
+    found = modes(world.probe())
+    for number, path in enumerate(paths):
+        assert found[path].mode == 0o100600 + number
+    assert found[JSON].mode == 0o100664
+    assert (found[JSON].owner, found[JSON].group) == (os.getuid(), os.getgid())
+    assert stat.S_ISDIR(found["/etc/docker"].mode)
+    assert stat.S_ISSOCK(found["/var/run/docker.sock"].mode)
+    assert stat.S_ISSOCK(found["/run/containerd/containerd.sock"].mode)
+    assert "/nonexistent" not in found
+
+
+def test_modes_behind_links(world: World) -> None:
+    """What a link leads to counts, and the directory above that one."""
+    (world.root / "elsewhere/docker").mkdir(parents=True)
+    (world.root / "elsewhere").chmod(0o711)
+    (world.root / "var/lib").mkdir(parents=True)
+    (world.root / "var/lib/docker").symlink_to(world.root / "elsewhere/docker")
+    world.write("/etc/docker/other.json", mode=0o606)
+    (world.root / "etc/docker/daemon.json").symlink_to("other.json")
+    found = modes(world.probe())
+    assert found["/var/lib/docker"].device == os.stat(world.root).st_dev
+    assert found["/var/lib/docker/.."].mode == 0o040711
+    assert found[JSON].mode == 0o100606
+
+
+def test_modes_of_too_many(world: World) -> None:
+    for number in range(601):
+        world.write(f"/etc/docker/certs.d/r/{number}.crt")
+    assert "are more than the 600" in str(world.probe()["files"].reason)
+
+
+@ROOT_ONLY
+def test_modes_that_are_hidden(world: World) -> None:
+    world.write(JSON)
+    (world.root / "etc/docker").chmod(0o700)
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    found = world.probe(before=nobody)
+    assert found["files"].reason == "permission denied: /etc/docker"
+    assert found["host.selinux"].text == "none"
+
+
+BINARY = "echo Docker version 28.5.2, build 1"
+
+
+def audited(found: Mapping[str, Raw]) -> list[str]:
+    """Where the engine comes from, whose changes are held, and what is wrong with its files."""
+    facts = parse(as_lines(found))
+    facts = replace(facts, guarded=Read(tuple(root_owned(facts.guarded.value))))
+    origin = re.search("comes from (.*),", next(daemon_file_guards(facts), ""))
+    assert origin, "its changes are not held"
+    faults = file_permissions.CONTROL.setting.state(facts, None).actual
+    assert isinstance(faults, list)
+    return [origin[1], *(str(fault).partition(" (")[0] for fault in faults)]
+
+
+def root_owned(seen: Iterable[Guarded]) -> Iterator[Guarded]:
+    """As they would be there: the machine of the test may give them to anyone."""
+    return (replace(each, owner=0, group=0) for each in seen)
+
+
+def test_a_rootless_engine_is_read_where_it_lies(world: World) -> None:
+    home = f"{world.root}/var/home/a"  # paths below /home are the machine's own
+    world.write("/etc/passwd", f"a:x:1000:100:A:{home}:/bin/sh\n")
+    world.write("/var/home/a/.config/docker/daemon.json", "{}")
+    world.write("/var/home/a/.config/docker/certs.d/r/ca.crt", mode=0o666)
+    world.process(91, "dockerd", Uid="1000\t1000\t1000\t1000")
+    world.program("dockerd", BINARY)
+    said = INFO | {"DockerRootDir": "/var/home/a/data", "SecurityOptions": ["name=rootless"]}
+    world.answers(info=json.dumps(said, separators=(",", ":")))
+    world.listen("/run/user/1000/docker.sock")
+    found = world.probe()
+    assert found["dockerd.uid"].text == "1000"
+    assert found["file.daemon.path"].text == "/var/home/a/.config/docker/daemon.json"
+    assert found["dataroot.path"].text == "/var/home/a/data"
+    seen = modes(found)
+    assert seen["/var/home/a/.config/docker/certs.d/r/ca.crt"].mode == 0o100666
+    assert "/var/home/a/.config/docker/daemon.json" in seen
+    told = audited(found)
+    assert told[0] == "rootless"
+    assert "/var/home/a/.config/docker/certs.d/r/ca.crt is 666" in told
+
+
+def test_a_snap_is_read_where_it_lies(world: World) -> None:
+    base = "/var/snap/docker/current"
+    world.write("/snap/docker/current/bin/dockerd", f"#!/bin/sh\n{BINARY}\n", 0o755)
+    world.write(f"{base}/config/daemon.json", '{"log-level": "error"}', 0o640)
+    world.write(f"{base}/etc/docker/certs.d/r/ca.crt", mode=0o664)
+    found = world.probe()
+    assert found["file.daemon.path"].text == f"{base}/config/daemon.json"
+    assert found["engine.origin"].text == "snap"
+    seen = modes(found)
+    assert seen[f"{base}/config/daemon.json"].mode == 0o100640
+    assert seen[f"{base}/etc/docker/certs.d/r/ca.crt"].mode == 0o100664
+    assert audited(found) == ["snap", f"{base}/etc/docker/certs.d/r/ca.crt is 664"]
+
+
+@pytest.mark.parametrize(
+    ("group", "passwd", "args", "expected"),
+    [
+        pytest.param("docker:x:998:a,b\n", "", (), "docker 998 ,a,b", id="members"),
+        pytest.param("docker:!secret:998:\n", "", (), "docker 998 ,", id="no-password-is-shown"),
+        pytest.param("docker::998:a\n", "c:x:5:998::/:/x\n", (), "docker 998 ,a,c", id="first"),
+        pytest.param("dockers:x:9:a\n", "docker:x:9:9::/:/x\n", (), "none", id="no-group"),
+        pytest.param("ops:x:50:z\ndocker:x:9:a\n", "", ("-G", "ops"), "ops 50 ,z", id="flag"),
+        pytest.param("docker:x:998:a\n", "", ("--group=x.*",), "docker 998 ,a", id="no-pattern"),
+    ],
+)
+def test_docker_group(
+    world: World, group: str, passwd: str, args: tuple[str, ...], expected: str
+) -> None:
+    world.write("/etc/group", group)
+    world.write("/etc/passwd", f"root:x:0:0:root:/root:/bin/sh\n{passwd}")
+    world.process(812, "dockerd", "/x/dockerd", *args)
+    assert world.probe()["group.docker"].text == expected
+
+
+def test_no_groups(world: World) -> None:
+    assert world.probe()["group.docker"].reason == "no /etc/group"
+
+
+@pytest.mark.parametrize(
+    ("modules", "profiles", "enforce", "apparmor", "selinux"),
+    [
+        pytest.param(
+            "apparmor", "x (enforce)\ndocker-default (enforce)\n", None, "enforce", "none"
+        ),
+        pytest.param("apparmor", "docker-default (complain)\n", None, "complain", "none"),
+        pytest.param("apparmor", "docker-default2 (enforce)\n", None, "none", "none"),
+        pytest.param("apparmor", None, None, None, "none"),
+        pytest.param("selinux", None, "1", "none", "enforcing"),
+        pytest.param("selinux", None, "0", "none", "permissive"),
+    ],
+)
+def test_security_modules(
+    world: World,
+    modules: str,
+    profiles: str | None,
+    enforce: str | None,
+    apparmor: str | None,
+    selinux: str,
+) -> None:
+    world.write("/sys/kernel/security/lsm", f"capability,{modules}")
+    if profiles:
+        world.write("/sys/kernel/security/apparmor/profiles", profiles)
+    if enforce:
+        world.write("/sys/fs/selinux/enforce", enforce)
+    found = world.probe()
+    if os.getuid() == 0:
+        assert found["host.apparmor"].text == apparmor
+    assert found["host.selinux"].text == selinux
+
+
+def test_routes_of_bridges(world: World) -> None:
+    for name in ("docker0", "br-0123456789ab", "eth0", "all"):
+        world.write(f"/proc/sys/net/ipv4/conf/{name}/route_localnet", "1\n")
+    lines = world.probe()["sysctl"].lines or ()
+    routes = {line.split(".")[3] for line in lines if line.endswith("route_localnet=1")}
+    assert routes == {"docker0", "br-0123456789ab", "all"}
+
+
+def test_kernel_options(world: World) -> None:
+    """All that the control asks for, and nothing beside it."""
+    names = {*ALWAYS, *LEGACY_TABLES, *NFTABLES, *(name for name, _, _ in BY_KERNEL)}
+    rows = [f"CONFIG_{name}=m" for name in sorted(names)] + ["# CONFIG_USER_NS is not set"]
+    other = ["CONFIG_VETHS=y", "CONFIG_NET_NS_X=y", 'CONFIG_CC="x"']
+    world.write(f"/boot/config-{os.uname().release}", "\n".join([*rows, *other]))
+    assert set(world.probe()["kernel.config"].lines or ()) == set(rows)
+
+
+def test_space_of_both_stores(world: World) -> None:
+    """containerd's own directory counts where the engine keeps its images there."""
+    store = {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
+    world.answers(info=json.dumps(INFO | store, separators=(",", ":")))
+    world.write("/etc/containerd/config.toml", "version = 3\nroot = '/var/big/containerd' # x\n")
+    world.process(700, "containerd")
+    world.process(812, "dockerd")
+    found = world.probe()
+    assert found["containerd.root"].text == "/var/big/containerd"
+    # Neither exists yet, so both are measured above; the machine's own disk moves meanwhile.
+    for name in ("space", "inodes"):
+        own, other = found[f"dataroot.{name}"].text, found[f"containerd.{name}"].text
+        assert (own or "").split()[0] == (other or "x").split()[0]
+    total, used, free = map(int, (found["dataroot.space"].text or "").split())
+    whole = os.statvfs(world.root)
+    assert total == whole.f_blocks * whole.f_frsize // 1024
+    assert used + free <= total
+
+
+@pytest.mark.parametrize(
+    ("driver", "parent", "root"),
+    [
+        pytest.param("io.containerd.snapshotter.v1", "1", "/var/lib/containerd", id="containerds"),
+        pytest.param("io.containerd.snapshotter.v1", "812", "none", id="dockerds-own-containerd"),
+        pytest.param("other", "1", "none", id="graphdriver"),
+    ],
+)
+def test_where_images_lie(world: World, driver: str, parent: str, root: str) -> None:
+    said = INFO | {"DriverStatus": [["driver-type", driver]]}
+    world.answers(info=json.dumps(said, separators=(",", ":")))
+    world.process(812, "dockerd")
+    world.process(900, "containerd", PPid=parent)
+    found = world.probe()
+    assert found["containerd.root"].text == root
+    if root == "none":
+        assert found["containerd.space"].reason == "images are in the data root"
+
+
+def test_no_files(world: World) -> None:
+    assert world.probe()["files"].lines == ()
+
+
+def test_no_stat(world: World) -> None:
+    """Not even that of busybox, which its own shell finds."""
+    (world.root / "tools/stat").unlink()
+    world.tools = tuple(tool for tool in TOOLS if tool != "stat")
+    found = world.probe("dash", "bash")
+    assert found["files"].reason == "stat is missing"
+    assert found["dataroot.space"].reason == "stat could not measure /var/lib/docker"
+    assert found["dataroot.inodes"].reason == "stat could not measure /var/lib/docker"
+
+
+def test_podman_in_dockers_place(world: World) -> None:
+    world.program("docker", '[ -e /etc/containers/nodocker ]; exec podman "$@"')
+    world.program("podman", "exit 1")
+    found = world.probe()
+    assert found["engine.podman"].text == "yes"
+    assert parse(as_lines(found)).engine == Read(None)
+
+
+def test_podman_beside_docker(world: World) -> None:
+    world.answers()
+    world.program("podman", "exit 1")
+    assert world.probe()["engine.podman"].text == "no"
+
+
+def test_podmans_socket(world: World) -> None:
+    world.answers()
+    world.listen("/run/podman/podman.sock")
+    (world.root / "var/run/docker.sock").unlink()
+    (world.root / "var/run/docker.sock").symlink_to(world.root / "run/podman/podman.sock")
+    assert world.probe()["engine.podman"].text == "yes"
+
+
+def test_a_node_on_this_dockerd(world: World) -> None:
+    assert world.probe()["kubelet.dockerd"].text == "no"
+    world.process(600, "cri-dockerd")
+    found = world.probe()
+    assert (found["kubelet"].text, found["kubelet.dockerd"].text) == ("no", "yes")
+
+
+def as_lines(found: Mapping[str, Raw]) -> list[str]:
+    """The readings as a probe prints them, for whoever parses them."""
+    lines = [BEGIN]
+    for name, raw in found.items():
+        if raw.reason is not None:
+            lines.append(f"!{name} {raw.reason}")
+        elif raw.text is not None:
+            lines.append(f"={name} {raw.text}")
+        elif raw.data is not None:
+            lines.append(f"@{name} {raw.data.hex()}")
+        else:
+            lines += [f"<{name}", *(f"|{line}" for line in raw.lines or ()), f">{name}"]
+    return [*lines, END]
 
 
 def test_the_first_process(world: World) -> None:

@@ -78,6 +78,8 @@ class DaemonKey:
                 f"--{flag} is a flag of dockerd's service; the key beside it would stop dockerd. "
                 "Drop the flag there first"
             )
+        if self.key in KUBELETS and runs_pods(facts):
+            return f"the kubelet of this node goes by {self.key}: change it there and here at once"
         if facts.dockerd.value:
             facts.containers.value  # noqa: B018 - whom a restart would hit must be known before it
         value = self.written(desired)
@@ -133,6 +135,24 @@ def _too_old(key: str, facts: HostFacts) -> str | None:
 
 def _set(facts: HostFacts, key: str) -> bool:
     return key in facts.document.value.settings or bool(flag_for(key, facts.unit_flags.value))
+
+
+KUBELETS: Final = frozenset({"cgroup-parent", "exec-opts", "icc", "log-driver", "log-opts"})
+"""Keys that must fit what a kubelet was told: cgroup driver, where logs lie, network."""
+
+
+def runs_pods(facts: HostFacts) -> bool:
+    """Whether a kubelet runs its pods on this dockerd: by cri-dockerd, or as older ones did."""
+    if not facts.kubelet.value:
+        return False
+    return facts.cri_dockerd.value or any(
+        container.name.startswith("k8s_") for container in facts.containers.value
+    )
+
+
+def flag_or_file(facts: HostFacts, key: str) -> Json:
+    """The value that dockerd uses, or would use at its next start."""
+    return in_force(facts, key) if facts.dockerd.value else at_next_start(facts, key)
 
 
 def in_force(facts: HostFacts, key: str) -> Json:

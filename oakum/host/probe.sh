@@ -180,10 +180,13 @@ resolve() {
 
 # Two processes read every small file; dash's own `read` gets a single byte of those in /proc/sys.
 read_small_files() {
-    small=$(cd /proc/sys && grep -s '' /dev/null fs/nr_open fs/file-max user/max_user_namespaces \
+    set +f # each bridge has its own route_localnet
+    small=$(cd /proc/sys && grep -s '' /dev/null net/ipv4/conf/docker*/route_localnet \
+        net/ipv4/conf/br-*/route_localnet fs/nr_open fs/file-max user/max_user_namespaces \
         kernel/unprivileged_userns_clone kernel/panic kernel/panic_on_oops \
         net/ipv4/ip_forward net/ipv4/conf/all/route_localnet net/ipv6/conf/all/disable_ipv6 \
         net/bridge/bridge-nf-call-iptables net/bridge/bridge-nf-call-ip6tables)
+    set -f
     small=$small$nl$(grep -s '' /dev/null /etc/os-release /usr/lib/os-release \
         /proc/sys/kernel/random/boot_id /proc/sys/kernel/random/entropy_avail /proc/version \
         /proc/1/comm /sys/kernel/security/lsm /sys/module/apparmor/parameters/enabled \
@@ -247,11 +250,6 @@ say_host() {
     value host.cgroup $cgroup
     [ ! -e /sys/fs/selinux/enforce ] || lsm_guess=selinux
     value host.lsm "${lsm:-$lsm_guess}" "/sys/kernel/security is not mounted"
-    case $selinux in
-        1) value host.selinux enforcing ;;
-        0) value host.selinux permissive ;;
-        *) value host.selinux none ;;
-    esac
 }
 
 find_virt() {
@@ -295,7 +293,11 @@ find_init() {
 # --- Kernel ---
 
 say_kernel_config() {
-    wanted='^(# )?CONFIG_(USER_NS|SECCOMP|SECCOMP_FILTER|OVERLAY_FS|CGROUP_PIDS|BRIDGE_NETFILTER|NF_NAT|VETH)[= ]'
+    wanted="USER_NS|SECCOMP|SECCOMP_FILTER|OVERLAY_FS|CGROUP_(PIDS|CPUACCT|DEVICE|FREEZER|SCHED|BPF)"
+    wanted="$wanted|NAMESPACES|(NET|PID|IPC|UTS)_NS|CGROUPS|CPUSETS|MEMCG|KEYS|VETH|BRIDGE"
+    wanted="$wanted|BRIDGE_NETFILTER|IP6?_NF_(FILTER|MANGLE|TARGET_MASQUERADE|RAW|NAT)|NF_NAT|NF_TABLES"
+    wanted="$wanted|NFT_COMPAT|NETFILTER_XT_(MATCH_(ADDRTYPE|CONNTRACK|IPVS)|MARK)|POSIX_MQUEUE"
+    wanted="^(# )?CONFIG_($wanted|DEVPTS_MULTIPLE_INSTANCES|NF_NAT_IPV4|NF_NAT_NEEDED)[= ]"
     if [ -r /proc/config.gz ] && has zcat; then
         block kernel.config "$(zcat /proc/config.gz | grep -E "$wanted")" "/proc/config.gz is unreadable"
         return
@@ -327,7 +329,7 @@ say_entropy() {
 # kernel cuts names after 15 characters.
 find_processes() {
     unseen='' none=none proxies=0
-    names='dockerd|dockerd-current|docker-proxy|containerd|docker-containe|haveged|rngd|jitterentropy-r|egd|egd\.pl|kubelet'
+    names='dockerd|dockerd-current|docker-proxy|containerd|docker-containe|haveged|rngd|jitterentropy-r|egd|egd\.pl|kubelet|cri-dockerd'
     set +f
     rows=$(cd /proc && grep -sE "^($names)\$" [0-9]*/comm)
     ended=$?
@@ -347,6 +349,7 @@ find_processes() {
             containerd | docker-containe) containerds="$containerds $pid" ;;
             docker-proxy) proxies=$((proxies + 1)) ;;
             kubelet) kubelet=yes ;;
+            cri-dockerd) cri_dockerd=yes ;;
             *)
                 case $daemon in
                     jitterentropy-r) daemon=jitterentropy-rngd ;;
@@ -363,7 +366,26 @@ find_processes() {
     for pid in 1 $engines $containerds; do
         set -- "$@" "/proc/$pid/status" "/proc/$pid/limits" "/proc/$pid/stat"
     done
-    details=$(grep -sE '^(btime |State:|PPid:|Uid:|NSpid:|CapEff:|Limit |Max |[0-9]+ \()' /proc/stat "$@")
+    details=$(grep -sE '^(btime |State:|PPid:|Uid:|NSpid:|CapEff:|Limit |Max |[0-9]+ \(|docker-default )' \
+        /proc/stat $profiles "$@")
+}
+
+# Whether SELinux is enforced, and in which mode AppArmor has the profile of Docker's containers.
+say_security() {
+    case $selinux in
+        1) value host.selinux enforcing ;;
+        0) value host.selinux permissive ;;
+        *) value host.selinux none ;;
+    esac
+    mode=none why=
+    case $details in *':docker-default ('*) mode=${details##*:docker-default \(} ;; esac
+    case ${lsm:-$lsm_guess} in
+        *apparmor*)
+            [ -e $profiles ] || why="/sys/kernel/security is not mounted"
+            [ "$uid" = 0 ] || why="not root: the profiles of AppArmor are hidden"
+            ;;
+    esac
+    if [ -n "$why" ]; then reason "$why" host.apparmor; else value host.apparmor "${mode%%)*}"; fi
 }
 
 # look_at PID: the process_* variables tell what is known of it.
@@ -450,6 +472,7 @@ say_dockerd() {
     nobody=$none
     [ -z "$doubt" ] || nobody=''
     value dockerd.pid "${dockerd_pid:-$nobody}" "$doubt"
+    value dockerd.uid "$dockerd_uid" "$why"
     if [ -n "$unseen" ]; then proxies=''; fi
     value dockerd.proxies "$proxies" "$unseen"
     block dockerd.args "$args" "$why"
@@ -666,10 +689,21 @@ find_socket() {
     listens=$command_line
     case $listens in
         *unix:///*) ;;
-        *) [ -S "$socket" ] || [ ! -f "$config" ] || listens=$(grep -o 'unix:///[^"]*' "$config") ;;
+        *) [ -S "$socket" ] || listens=$settings ;;
     esac
     case $listens in *unix:///*) socket=/${listens#*unix:///} ;; esac
     socket=${socket%%"$nl"*}
+}
+
+# Whether what answers to Docker's name is podman.
+say_podman() {
+    podman=no
+    resolve "$socket"
+    case $target in *podman*) podman=yes ;; esac
+    if [ "$podman,$dockerd" = no, ] && [ -n "$cli" ] && has podman && grep -q podman "$cli"; then
+        podman=yes
+    fi
+    value engine.podman $podman
 }
 
 # Why there is no point in asking the engine, or why it would change something.
@@ -1142,19 +1176,45 @@ say_container_processes() {
 
 # --- Files ---
 
+# Accounts, the group that may use the socket, and where containerd keeps its data; two processes.
 find_users() {
-    accounts=$(grep -sE "^(dockremap:|[^:]*:[^:]*:${dockerd_uid:-none}:)" /dev/null /etc/passwd /usr/lib/passwd)
-    remap=none
+    flag --group -G
+    case $found in '' | *[!A-Za-z0-9_-]*) found=docker ;; esac
+    accounts=$(grep -sE "^(dockremap:|$found:|[^:]*:[^:]*:${dockerd_uid:-none}:|root *= *.)" /dev/null \
+        /etc/passwd /usr/lib/passwd /etc/group /usr/lib/group /etc/containerd/config.toml)
+    remap=none group='' members='' containerd_root=/var/lib/containerd
     IFS=$nl
     for row in $accounts; do
         IFS=:
         # shellcheck disable=SC2086 # file:name:password:uid:gid:comment:home:shell
         set -- $row
         IFS=$nl
-        [ "$2" != dockremap ] || remap=$4:$5
-        [ "$4" != "$dockerd_uid" ] || home=$7
+        case $1 in
+            */group)
+                # file:name:password:gid:members
+                [ "$2" != "$found" ] || group=$4 members=$members,$5
+                ;;
+            *.toml)
+                containerd_root=/${row#*=*/}
+                containerd_root=${containerd_root%%[!A-Za-z0-9/._-]*}
+                ;;
+            *)
+                [ "$2" != dockremap ] || remap=$4:$5
+                [ "$4" != "$dockerd_uid" ] || home=$7
+                ;;
+        esac
+    done
+    # It may be the first group of a user, whom the group does not name then.
+    case $group in
+        '' | *[!0-9]*) accounts='' ;;
+        *) accounts=$(grep -sE "^[^:]*:[^:]*:[^:]*:$group:" /dev/null /etc/passwd /usr/lib/passwd) ;;
+    esac
+    for row in $accounts; do
+        row=${row#*:}
+        members=$members,${row%%:*}
     done
     IFS=$blank
+    group="${group:+$found $group $members}"
 }
 
 # $config is the file that dockerd reads, or would read.
@@ -1165,6 +1225,18 @@ find_config() {
     flag --config-file
     absolute "${found:-$config}"
     config=$target
+    settings=
+    [ ! -f "$config" ] || settings=$(grep -soE \
+        '"(data-root|tls(ca)?cert|tlskey)"[[:space:]]*:[[:space:]]*"[^"]*"|unix:///[^"]*' "$config")
+}
+
+# setting KEY: $found is what daemon.json says, or what it was.
+setting() {
+    IFS=$nl
+    for word in $settings; do
+        case $word in "\"$1\""*) found=${word%\"} found=${found##*\"} ;; esac
+    done
+    IFS=$blank
 }
 
 # read_mounts PATH...: the mounts on the way to them, all that `mount_of` needs.
@@ -1225,6 +1297,45 @@ say_files() {
     say_file subuid /etc/subuid
     say_file subgid /etc/subgid
     say_file seccomp $seccomp
+}
+
+# Mode in hexadecimal, owner, group, device and name of all that root alone should write, and of the
+# data's directories and those above them, whatever links led there. One process.
+say_modes() {
+    etc=/etc/docker
+    [ -z "$rootless" ] || etc=$home/.config/docker
+    case $dockerd in */snap/*) etc=/var/snap/docker/current/etc/docker ;; esac
+    set --
+    for line in $shown; do
+        case $line in
+            FragmentPath=/* | DropInPaths=/*) set -- "$@" "${line#*=}" ;;
+            /*.conf) set -- "$@" "$line" ;;
+        esac
+    done
+    # shellcheck disable=SC2086 # a list of files
+    set -- "$@" $sources "$etc" "${config%/*}" "$config" "$socket" /run/containerd/containerd.sock
+    for path in tlscacert tlscert tlskey; do
+        flag --$path
+        [ -n "$found" ] || setting $path
+        [ -z "$found" ] || set -- "$@" "$found"
+    done
+    for path in "$root" $store; do set -- "$@" "$path" "$path/.."; done
+    set +f
+    set -- "$@" "$etc"/certs.d/*/*
+    set -f
+    why=
+    [ $# -le 600 ] || why="$# files are more than the 600 that are looked at"
+    has stat || why="stat is missing"
+    for path; do
+        case $path in */..) continue ;; esac
+        if hidden "$path"; then why=$cause; fi
+    done
+    if closed "$etc/certs.d"; then why=$cause; fi
+    if [ -n "$why" ]; then
+        reason "$why" files
+    else
+        block files "$(stat -L -c '%f %u %g %d %n' "$@")"
+    fi
 }
 
 # say_file NAME PATH; $changed is when the file became what it is.
@@ -1362,32 +1473,72 @@ find_data_root() {
     found=$info_root
     [ -n "$found" ] || flag --data-root -g
     [ -n "$found" ] || flag --graph
-    [ -n "$found" ] || [ ! -f "$config" ] ||
-        found=$(sed -n 's/.*"data-root"[[:space:]]*:[[:space:]]*"\([^"]*\)".*/\1/p' "$config")
+    [ -n "$found" ] || setting data-root
     absolute "${found:-/var/lib/docker}"
     root=$target
+}
+
+# The containerd image store keeps images in containerd's own directory, unless dockerd runs that
+# containerd itself.
+find_store() {
+    store='' no_store=${no_info:-"images are in the data root"}
+    case $info in *io.containerd.snapshotter.v1*) store=$containerd_root ;; esac
+    look_at "$containerd_pid"
+    [ "$process_parent" != "${dockerd_pid:-none}" ] || store=
+    path=$store
+    [ -n "$no_info" ] || path=${store:-none}
+    value containerd.root "$path" "$no_store"
 }
 
 say_data_root() {
     value dataroot.path "$root"
     if hidden "$root"; then
-        reason "$cause" dataroot.fs dataroot.space dataroot.dtype dataroot.drivers
+        reason "$cause" dataroot.fs dataroot.space dataroot.inodes dataroot.dtype dataroot.drivers \
+            containerd.space containerd.inodes
         return
     fi
     resolve "$root"
     mount_of "$target"
     value dataroot.fs "$mount_type" "no mount above $target in /proc/self/mounts"
-    # Where there is none yet: the place where it would be made.
-    while [ -n "$target" ] && [ ! -e "$target" ]; do target=${target%/*}; done
-    rows=$(limit "$patience" df -P -k "${target:-/}")
-    # shellcheck disable=SC2086 # device, total, used, available
-    set -- ${rows##*"$nl"}
-    case $2$3$4 in
-        '' | *[!0-9]*) reason "df could not measure ${target:-/}" dataroot.space ;;
-        *) value dataroot.space "$2 $3 $4" ;;
-    esac
+    # shellcheck disable=SC2086 # a path or none
+    say_space "$root" $store
     say_dtype
     say_drivers
+}
+
+# say_space ROOT [STORE]: kilobytes in all, used and to be had; inodes in all and free. One process.
+say_space() {
+    count=$#
+    for path; do # where there is none yet: the place where it would be made
+        resolve "$path"
+        while [ -n "$target" ] && [ ! -e "$target" ]; do target=${target%/*}; done
+        set -- "$@" "${target:-/}"
+    done
+    shift $count
+    rows=$(limit "$patience" stat -f -c '%b %f %a %S %c %d' "$@")
+    say_space_of dataroot "$root" "${rows%%"$nl"*}"
+    if [ -n "$store" ]; then
+        case $rows in *"$nl"*) rows=${rows#*"$nl"} ;; *) rows='' ;; esac
+        say_space_of containerd "$store" "$rows"
+    else
+        reason "$no_store" containerd.space containerd.inodes
+    fi
+}
+
+# say_space_of NAME PATH ROW
+say_space_of() {
+    name=$1 path=$2
+    # shellcheck disable=SC2086 # blocks in all, free, to be had; size of one; inodes in all, free
+    set -- $3
+    case $#$* in
+        6*[!0-9\ ]*) ;;
+        6*)
+            value "$name.space" "$(($1 * $4 / 1024)) $((($1 - $2) * $4 / 1024)) $(($3 * $4 / 1024))"
+            value "$name.inodes" "$5 $6"
+            return
+            ;;
+    esac
+    reason "stat could not measure $path" "$name.space" "$name.inodes"
 }
 
 say_dtype() {
@@ -1424,6 +1575,7 @@ say_kubelet() {
     [ ! -e /etc/kubernetes/kubelet.conf ] || kubelet=yes
     [ ! -e /var/lib/kubelet/config.yaml ] || kubelet=yes
     value kubelet "$kubelet" "$unseen"
+    value kubelet.dockerd "${cri_dockerd:-${none:+no}}" "$unseen"
 }
 
 say_oakum_state() {
@@ -1507,7 +1659,7 @@ look_at_open_transaction() {
 # Nothing of these comes from the caller's environment.
 unset os os_usr boot entropy hardware init_comm lsm lsm_guess hwrng container sysctl kubelet \
     trust images overlaid no_images running format engines containerds entropy_daemons details btime dockerd_pid dockerd_uid dockerd_started args \
-    containerd_pid state unit environment selinux wakes_up silent info most home info_containers info_images info_root
+    containerd_pid state unit shown environment selinux cri_dockerd wakes_up silent info most home info_containers info_images info_root
 
 echo 'oakum-probe 1 begin'
 uid=$(id -u)
@@ -1516,7 +1668,9 @@ read_small_files
 say_host
 say_kernel_config
 block sysctl "$sysctl" "nothing in /proc/sys could be read"
+profiles=/sys/kernel/security/apparmor/profiles
 find_processes
+say_security
 say_unit
 find_dockerd
 find_containerd
@@ -1528,6 +1682,7 @@ find_config
 find_package
 say_programs
 find_socket
+say_podman
 say_engine
 find_origin
 value engine.origin "$origin"
@@ -1538,9 +1693,12 @@ say_bridge
 say_dockerd
 find_data_root
 say_layers
+find_store
 say_files
+say_modes
 say_reloaded
 value user.dockremap "$remap"
+if [ -r /etc/group ]; then value group.docker "${group:-none}"; else reason "no /etc/group" group.docker; fi
 say_data_root
 say_kubelet
 say_oakum_state
