@@ -176,7 +176,7 @@ _SAYS: Final[Mapping[str, _Said]] = {
         _OPTION % "no-new-privileges", lambda value: "on" if value else "", "24.0"
     ),
     "default-cgroupns-mode": _Said(
-        _OPTION % "cgroupns", lambda value: {"private": "on", "host": ""}.get(value)
+        _OPTION % "cgroupns", lambda value: {"private": "on", "host": ""}.get(str(value))
     ),
     "selinux-enabled": _Said(_OPTION % "selinux", lambda value: "on" if value else ""),
     "experimental": _Said("{{.ExperimentalBuild}}", lambda value: _word(bool(value))),

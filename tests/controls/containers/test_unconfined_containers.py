@@ -37,7 +37,13 @@ def runs(*security, info=None, **known):
             "web (apparmor)",
             id="apparmor",
         ),
-        pytest.param(runs("apparmor=unconfined"), {}, Status.OK, None, id="no-apparmor-here"),
+        pytest.param(
+            runs("apparmor=unconfined", info={"SecurityOptions": ["name=seccomp"]}),
+            {},
+            Status.OK,
+            None,
+            id="no-apparmor-here",
+        ),
         pytest.param(
             runs("label=disable", info=SELINUX), {}, Status.HELD, "web (selinux)", id="selinux"
         ),

@@ -206,7 +206,7 @@ LATER = FileState("/etc/docker/daemon.json", "/etc/docker/daemon.json", b"{}", c
             {"kubelet": Unread("hidden")}, LOCAL, Status.UNKNOWN, "hidden", id="kubelet-unread"
         ),
         pytest.param(
-            {"kubelet": Unread("hidden")}, {}, Status.DRIFT, None, id="kubelet-does-not-matter"
+            {"kubelet": Unread("hidden")}, {}, Status.UNKNOWN, "hidden", id="kubelet-hidden"
         ),
         pytest.param(
             {"config": {"log-driver": "journald"}, "info": JOURNALD},
