@@ -71,6 +71,7 @@ def oakum(ctx: click.Context) -> None:
 @options.selection
 @options.output
 @options.fail_on("low")
+@options.for_engine
 @options.access
 def audit(inventory: str, **given: Any) -> NoReturn:
     """Say how the hosts of INVENTORY stand. Reads, changes nothing.
@@ -79,6 +80,7 @@ def audit(inventory: str, **given: Any) -> NoReturn:
     Examples:
       oakum audit @local
       oakum audit @local --only seccomp,live-restore --format json
+      oakum audit inventories/local.py --only refused-keys --for-engine 29
     """
     _run("audit", inventory, given)
 
@@ -87,6 +89,7 @@ def audit(inventory: str, **given: Any) -> NoReturn:
 @options.selection
 @options.output
 @options.fail_on("low")
+@options.for_engine
 @options.access
 def plan(inventory: str, **given: Any) -> NoReturn:
     """Show what apply would change on the hosts of INVENTORY, what it costs, and whom it hits.

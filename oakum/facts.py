@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any, Final, Generic, TypeVar
 
 from packaging.version import Version
@@ -101,6 +102,32 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """A TCP socket on which dockerd listens.
+
+    ``answer`` is what a client without a certificate found there: ``plain`` or ``tls`` is Docker's
+    API, open to it; ``verified`` wants its certificate; ``other`` is no API; ``published`` and
+    ``swarm`` are ports of containers and of a swarm, which were left alone; ``unasked`` and
+    ``unclear`` could not be told, and ``reason`` says why.
+    """
+
+    address: str
+    port: int
+    answer: str
+    reason: str | None = None
+
+    @property
+    def loopback(self) -> bool:
+        return ip_address(self.address).is_loopback
+
+    @property
+    def where(self) -> str:
+        """The address as dockerd's own flag would write it."""
+        shown = f"[{self.address}]" if ":" in self.address else self.address
+        return f"tcp://{shown}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """A running container, as far as a change of its host can touch it.
 
@@ -145,7 +172,8 @@ class HostFacts:
     daemon.json as it lies there; ``flags`` what the running dockerd was started with,
     ``unit_flags`` what the next start will give it, both by flag name without dashes;
     ``unit_limits`` are the hard limits that its unit asks for. ``reloaded`` is the configuration
-    that dockerd logged at its last reload. ``transaction`` is Read(None) where there never was one.
+    that dockerd logged at its last reload. ``sockets`` are those on which it listens by TCP, as the
+    kernel shows them, none where no dockerd runs. ``transaction`` is Read(None) where there never was one.
     """
 
     name: Reading[str] = Read("")
@@ -173,6 +201,7 @@ class HostFacts:
     unit_flags: Reading[Mapping[str, tuple[str, ...]]] = Read({})
     unit_limits: Reading[Mapping[str, int | None]] = Read({})
     reloaded: Reading[Mapping[str, Any] | None] = Read(None)
+    sockets: Reading[tuple[Listener, ...]] = Read(())
     daemon_file: Reading[FileState] = Read(
         FileState("/etc/docker/daemon.json", "/etc/docker/daemon.json")
     )

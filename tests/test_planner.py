@@ -634,11 +634,6 @@ def test_controls_tell_their_own_impact(host, policy):
             "dockerd does not run: the files take effect when it is started",
             id="not-running",
         ),
-        pytest.param(
-            {"config": {"graph": "/d"}},
-            "upgrade: graph stops Docker 23.0.0 and later from starting",
-            id="upgrade",
-        ),
     ],
 )
 def test_note(host, policy, known, note):
