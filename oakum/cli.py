@@ -80,7 +80,6 @@ def audit(inventory: str, **given: Any) -> NoReturn:
     Examples:
       oakum audit @local
       oakum audit @local --only seccomp,live-restore --format json
-      oakum audit inventories/local.py --only refused-keys --for-engine 29
     """
     _run("audit", inventory, given)
 

@@ -173,7 +173,8 @@ class HostFacts:
     ``unit_flags`` what the next start will give it, both by flag name without dashes;
     ``unit_limits`` are the hard limits that its unit asks for. ``reloaded`` is the configuration
     that dockerd logged at its last reload. ``sockets`` are those on which it listens by TCP, as the
-    kernel shows them, none where no dockerd runs. ``transaction`` is Read(None) where there never was one.
+    kernel shows them, none where no dockerd runs. ``transaction`` is Read(None) where there never
+    was one.
     """
 
     name: Reading[str] = Read("")

@@ -122,7 +122,9 @@ def first(source: Source) -> Reading[Process]:
 
 
 _ANSWERS: Final = "plain|tls|verified|other|published|swarm|unasked|unclear"
-_LISTENER: Final = re.compile(rf"(?:\[([\dA-Fa-f:]+)\]|([\d.]+)):(\d{{1,5}}) ({_ANSWERS})(?: (.+))?")
+_LISTENER: Final = re.compile(
+    rf"(?:\[([\dA-Fa-f:]+)\]|([\d.]+)):(\d{{1,5}}) ({_ANSWERS})(?: (.+))?"
+)
 
 
 def sockets(source: Source) -> Reading[tuple[Listener, ...]]:
@@ -133,7 +135,7 @@ def sockets(source: Source) -> Reading[tuple[Listener, ...]]:
 
 def _listener(row: str) -> Listener:
     found = _LISTENER.fullmatch(row)
-    if not found:
+    if not found or int(found[3]) > 65535:
         raise ValueError(f"{row[:60]!r} is no socket")
     six, four, port, answer, reason = found.groups()
     address = ip_address(six or four)
