@@ -71,6 +71,7 @@ def oakum(ctx: click.Context) -> None:
 @options.selection
 @options.output
 @options.fail_on("low")
+@options.for_engine
 @options.access
 def audit(inventory: str, **given: Any) -> NoReturn:
     """Say how the hosts of INVENTORY stand. Reads, changes nothing.
@@ -87,6 +88,7 @@ def audit(inventory: str, **given: Any) -> NoReturn:
 @options.selection
 @options.output
 @options.fail_on("low")
+@options.for_engine
 @options.access
 def plan(inventory: str, **given: Any) -> NoReturn:
     """Show what apply would change on the hosts of INVENTORY, what it costs, and whom it hits.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any, Final, Generic, TypeVar
 
 from packaging.version import Version
@@ -98,6 +99,32 @@ class Process:
     def lifts_limits(self) -> bool:
         """Whether the process may grant more than its own hard limits."""
         return bool(self.capabilities >> CAP_SYS_RESOURCE & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A TCP socket on which dockerd listens.
+
+    ``answer`` is what a client without a certificate found there: ``plain`` or ``tls`` is Docker's
+    API, open to it; ``verified`` wants its certificate; ``other`` is no API; ``published`` and
+    ``swarm`` are ports of containers and of a swarm, which were left alone; ``unasked`` and
+    ``unclear`` could not be told, and ``reason`` says why.
+    """
+
+    address: str
+    port: int
+    answer: str
+    reason: str | None = None
+
+    @property
+    def loopback(self) -> bool:
+        return ip_address(self.address).is_loopback
+
+    @property
+    def where(self) -> str:
+        """The address as dockerd's own flag would write it."""
+        shown = f"[{self.address}]" if ":" in self.address else self.address
+        return f"tcp://{shown}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +295,9 @@ class HostFacts:
     Docker's. ``lsm`` are the kernel's security modules, ``apparmor`` the mode in which it has the
     profile of Docker's containers, or none. ``docker_group`` is Read(None) where there is no such
     group. ``containerd_root`` is where images lie that are not in the data root, None where they
-    are in it. ``podman`` says that podman answers to Docker's name. ``transaction`` is Read(None)
-    where there never was one.
+    are in it. ``podman`` says that podman answers to Docker's name. ``sockets`` are those on which
+    dockerd listens by TCP, as the kernel shows them, none where no dockerd runs. ``transaction`` is
+    Read(None) where there never was one.
     """
 
     name: Reading[str] = Read("")
@@ -303,6 +331,7 @@ class HostFacts:
     unit_flags: Reading[Mapping[str, tuple[str, ...]]] = Read({})
     unit_limits: Reading[Mapping[str, int | None]] = Read({})
     reloaded: Reading[Mapping[str, Any] | None] = Read(None)
+    sockets: Reading[tuple[Listener, ...]] = Read(())
     daemon_file: Reading[FileState] = Read(
         FileState("/etc/docker/daemon.json", "/etc/docker/daemon.json")
     )

@@ -49,6 +49,11 @@ selection = _stack(
     ),
     policy,
 )
+for_engine = click.option(
+    "--for-engine",
+    metavar="VERSION",
+    help="The release of Docker that an upgrade will bring: judge what stands there by it too.",
+)
 report = _stack(
     click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True),
     click.option(
@@ -218,6 +223,8 @@ def layers_of(given: Mapping[str, Any]) -> tuple[list["Layer"], list["Layer"]]:
     }
     if given.get("max_disruption"):
         chosen["oakum_max_disruption"] = given["max_disruption"]
+    if given.get("for_engine"):
+        chosen["oakum_for_engine"] = given["for_engine"]
     return below, [Layer("command line", chosen)] if chosen else []
 
 

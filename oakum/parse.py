@@ -54,6 +54,7 @@ def parse(output: Sequence[str]) -> HostFacts:
         unit_flags=parse_engine.unit_flags(source),
         unit_limits=source.lines("unit", parse_engine.unit_limits),
         reloaded=source.lines("dockerd.reloaded", parse_engine.last_reload),
+        sockets=parse_engine.sockets(source),
         daemon_file=daemon_file,
         document=parse_engine.document(daemon_file),
         subuid=parse_engine.file(source, "subuid"),

@@ -2,13 +2,24 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 from packaging.version import InvalidVersion
 
 from oakum.engine.document import Document, Malformed, loads
 from oakum.engine.flags import parse_flags
-from oakum.facts import CannotTell, Engine, FileState, Process, Read, Reading, Unread, attempt
+from oakum.facts import (
+    CannotTell,
+    Engine,
+    FileState,
+    Listener,
+    Process,
+    Read,
+    Reading,
+    Unread,
+    attempt,
+)
 from oakum.reading import Source, assignments, json_object, leading_version
 
 _INFO: Final = {
@@ -20,6 +31,9 @@ _INFO: Final = {
     "LiveRestoreEnabled": (bool, "true or false"),
     "LoggingDriver": (str, "text"),
     "DefaultAddressPools": (list, "list"),
+    "RegistryConfig": (dict, "object"),
+    "Plugins": (dict, "object"),
+    "Runtimes": (dict, "object"),
 }
 """What controls read of ``docker info``, and what it is where it is there."""
 
@@ -33,8 +47,21 @@ def info(rows: Sequence[str]) -> dict[str, Any]:
     for name, (kind, words) in _INFO.items():
         if info.get(name) is not None and not isinstance(info[name], kind):
             raise ValueError(f"{name} is no {words}")
-    if not all(isinstance(option, str) for option in info.get("SecurityOptions") or ()):
-        raise ValueError("SecurityOptions is no list of words")
+    registries, plugins = info.get("RegistryConfig") or {}, info.get("Plugins") or {}
+    for name, found in {
+        "SecurityOptions": info.get("SecurityOptions"),
+        "Labels": info.get("Labels"),
+        "Authorization": plugins.get("Authorization"),
+        "Mirrors": registries.get("Mirrors"),
+        "InsecureRegistryCIDRs": registries.get("InsecureRegistryCIDRs"),
+    }.items():
+        if not isinstance(found or [], list) or not all(isinstance(o, str) for o in found or ()):
+            raise ValueError(f"{name} is no list of words")
+    indexes, pools = registries.get("IndexConfigs") or {}, info.get("DefaultAddressPools") or []
+    if not isinstance(indexes, dict) or not all(isinstance(row, dict) for row in indexes.values()):
+        raise ValueError("IndexConfigs is no object of objects")
+    if not isinstance(pools, list) or not all(isinstance(pool, dict) for pool in pools):
+        raise ValueError("DefaultAddressPools is no list of objects")
     return info
 
 
@@ -95,6 +122,28 @@ def first(source: Source) -> Reading[Process]:
     limits = source.lines("init.limits", hard_limits)
     capabilities = source.word("init.caps", lambda digits: int(digits, 16))
     return attempt(lambda: Process(1, hard=limits.value, capabilities=capabilities.value))
+
+
+_ANSWERS: Final = "plain|tls|verified|other|published|swarm|unasked|unclear"
+_LISTENER: Final = re.compile(
+    rf"(?:\[([\dA-Fa-f:]+)\]|([\d.]+)):(\d{{1,5}}) ({_ANSWERS})(?: (.+))?"
+)
+
+
+def sockets(source: Source) -> Reading[tuple[Listener, ...]]:
+    if source.text("dockerd.pid") == Read("none"):
+        return Read(())
+    return source.lines("dockerd.sockets", lambda rows: tuple(map(_listener, rows)))
+
+
+def _listener(row: str) -> Listener:
+    found = _LISTENER.fullmatch(row)
+    if not found or int(found[3]) > 65535:
+        raise ValueError(f"{row[:60]!r} is no socket")
+    six, four, port, answer, reason = found.groups()
+    address = ip_address(six or four)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return Listener(str(mapped or address), int(port), answer, reason)
 
 
 _LIMITS: Final = {

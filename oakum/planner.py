@@ -17,7 +17,6 @@ from oakum.engine.catalogue import (
     flag_for,
     refusal,
     reloadable,
-    soon_refused,
 )
 from oakum.engine.document import merge
 from oakum.facts import CannotTell, Engine, HostFacts, Read
@@ -346,8 +345,7 @@ def _of_former_runs(facts: HostFacts) -> Iterator[str]:
 
 def _notes(drifting: Sequence[Verdict], facts: HostFacts, disruption: Disruption) -> Iterator[str]:
     try:
-        version, settings = facts.version, facts.document.value.settings
-        yield from (f"upgrade: {why}" for why in soon_refused(settings, version))
+        facts.version  # noqa: B018 - without an engine there is nothing to note
         if facts.dockerd.value is None:
             if drifting:
                 yield "dockerd does not run: the files take effect when it is started"

@@ -272,6 +272,17 @@ class Policy(_Strict):
     disk_free: int = Field(
         ge=1, le=90, description="percent that must be free where images and containers lie"
     )
+    insecure_registries: tuple[str, ...] = Field(
+        default=(), strict=False, description="registries that may be asked without TLS"
+    )
+    authorization_plugins: tuple[str, ...] = Field(
+        default=(), strict=False, description="plugins that must pass every call of the API"
+    )
+    for_engine: str | None = Field(
+        default=None,
+        pattern=r"^\d{1,2}(\.\d{1,2}){0,2}$",
+        description="the release of Docker that an upgrade will bring, such as 29 or 28.5",
+    )
 
     time_limits: TimeLimits = Field(
         description="seconds: connect, probe, install, answer, shadow, watch"

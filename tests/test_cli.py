@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from oakum.cli import oakum
 from oakum.controls import controls
+from oakum.options import layers_of
 
 COMMANDS = (
     *("audit", "plan", "apply", "rollback", "history"),
@@ -210,3 +211,9 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
     assert "interrupted" in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_the_release_of_an_upgrade_is_a_key_of_the_policy():
+    below, above = layers_of({"for_engine": "29"})
+    assert below == []
+    assert [dict(layer.data) for layer in above] == [{"oakum_for_engine": "29"}]

@@ -24,6 +24,7 @@ from oakum.facts import (
     HostFacts,
     Image,
     Inodes,
+    Listener,
     Mount,
     Process,
     Read,
@@ -105,6 +106,10 @@ BASE = f"""
 =dockerd.caps 000001ffffffffff
 <dockerd.reloaded
 >dockerd.reloaded
+<dockerd.sockets
+|[0000:0000:0000:0000:0000:0000:0000:0000]:2375 plain
+|127.0.0.1:9323 unclear no answer within 10 s
+>dockerd.sockets
 =containerd.pid 700
 <containerd.limits
 |Max open files            1048576              1048576              files
@@ -306,6 +311,12 @@ def test_a_whole_probe():
         unit_flags=Read({"host": ("fd://",), "icc": ("false",), "debug": ("true",)}),
         unit_limits=Read({"nofile": 524288, "core": None, "nproc": None}),
         reloaded=Read(None),
+        sockets=Read(
+            (
+                Listener("::", 2375, "plain"),
+                Listener("127.0.0.1", 9323, "unclear", "no answer within 10 s"),
+            )
+        ),
         daemon_file=Read(
             FileState(
                 "/etc/docker/daemon.json",
@@ -683,6 +694,37 @@ DEEP = ["[" * 5000]
             "Swarm is no object",
             id="info-swarm",
         ),
+        *(
+            pytest.param(
+                "info", {"engine.info": {"Driver": "zfs", **said}}, reason, id=f"info-{name}"
+            )
+            for name, said, reason in [
+                ("labels", {"Labels": [1]}, "Labels is no list of words"),
+                ("label", {"Labels": "a=b"}, "Labels is no list of words"),
+                ("runtimes", {"Runtimes": []}, "Runtimes is no object"),
+                ("plugins", {"Plugins": {"Authorization": [{}]}}, "Authorization is no list"),
+                ("mirrors", {"RegistryConfig": {"Mirrors": {"a": 1}}}, "Mirrors is no list"),
+                ("cidrs", {"RegistryConfig": {"InsecureRegistryCIDRs": [1]}}, "CIDRs is no list"),
+                ("index", {"RegistryConfig": {"IndexConfigs": {"a": 1}}}, "no object of objects"),
+                ("indexes", {"RegistryConfig": {"IndexConfigs": [1]}}, "no object of objects"),
+                ("pools", {"DefaultAddressPools": ["x"]}, "no list of objects"),
+                ("pool", {"DefaultAddressPools": {"Base": 1}}, "no list of objects"),
+            ]
+        ),
+        *(
+            pytest.param(
+                "sockets", {"dockerd.sockets": [row]}, "dockerd.sockets is unreadable", id=row
+            )
+            for row in (
+                "127.0.0.1:2375",
+                "127.0.0.1:2375 open",
+                "127.0.0.1:99999 plain",
+                "127.0.0.256:2375 plain",
+                "[::1:2375 plain",
+                "[1:2]:2375 plain",
+                "localhost:2375 plain",
+            )
+        ),
         pytest.param(
             "info", {"engine.info": {"host": {}}}, "names no storage driver", id="info-of-another"
         ),
@@ -893,6 +935,7 @@ def test_a_dockerd_that_does_not_run():
     )
     assert found.dockerd == Read(None)
     assert found.containers == Read(())
+    assert found.sockets == Read(())
     assert found.flags == stopped
     assert found.unit_flags.value["host"] == ("fd://",)
     assert found.container_count == Unread("no socket")
@@ -901,6 +944,27 @@ def test_a_dockerd_that_does_not_run():
 def test_hidden_processes_are_not_absent_ones():
     hidden = Unread("the processes of other users are hidden")
     assert facts(dockerd_pid=hidden).dockerd == hidden
+
+
+@pytest.mark.parametrize(
+    ("row", "where", "loopback"),
+    [
+        pytest.param("0.0.0.0:2375 plain", "tcp://0.0.0.0:2375", False, id="everywhere"),
+        pytest.param("127.0.0.53:1 plain", "tcp://127.0.0.53:1", True, id="loopback"),
+        pytest.param(
+            "[0000:0000:0000:0000:0000:0000:0000:0001]:2 tls", "tcp://[::1]:2", True, id="ipv6"
+        ),
+        pytest.param(
+            "[0000:0000:0000:0000:0000:FFFF:7F00:0001]:3 other",
+            "tcp://127.0.0.1:3",
+            True,
+            id="4in6",
+        ),
+    ],
+)
+def test_where_it_listens(row, where, loopback):
+    (found,) = facts(dockerd_sockets=[row]).sockets.value
+    assert (found.where, found.loopback) == (where, loopback)
 
 
 def test_what_was_reloaded_last():

@@ -46,7 +46,7 @@ engine.dockerinit
 engine.podman
 engine.version engine.info
 dockerd.pid dockerd.uid dockerd.args dockerd.started dockerd.state dockerd.limits dockerd.caps
-dockerd.proxies dockerd.reloaded containerd.pid containerd.limits containerd.caps
+dockerd.proxies dockerd.sockets dockerd.reloaded containerd.pid containerd.limits containerd.caps
 init.limits init.caps
 unit unit.environment user.dockremap group.docker files
 file.daemon.path file.daemon.target file.daemon.stat file.daemon.bytes file.daemon.writable
@@ -303,8 +303,8 @@ def test_size() -> None:
     It was held below 40,000. Several dockerds, the last transaction, what lies in images and what
     is in force in containers are what a host has to be asked besides.
     """
-    assert len(SCRIPT.encode()) < 65_000
-    assert len(shlex.quote(shlex.quote(SCRIPT)).encode()) < 98_000
+    assert len(SCRIPT.encode()) < 70_000
+    assert len(shlex.quote(shlex.quote(SCRIPT)).encode()) < 110_000
     assert SCRIPT.isascii()
 
 
@@ -1677,3 +1677,161 @@ def test_packages(
     environment = {"OAKUM_PROBE_PATH": world.path()}
     found = judged(run(SHELLS["dash"], text, environment=environment))
     assert (found["engine.package"].text, found["engine.origin"].text) == (package, origin)
+
+
+# On TCP ------------------------------------------------------------------------------------------
+
+ROW = " {}: {} {}:0000 {} 00000000:00000000 00:00000000 00000000 0 0 {} 1 0 100 0 0 10 0\n"
+
+
+def listening(world: World, *args: str, **sockets: int) -> None:
+    """A dockerd that listens where /proc/net shows it, by inode; sshd does too, and is not it."""
+    world.process(812, "dockerd", "/usr/bin/dockerd", *args)
+    rows: dict[int, list[str]] = {8: [], 32: []}
+    for address, inode in sockets.items():
+        local = address.removeprefix("x").replace("_", ":")
+        width = local.index(":")
+        rows[width].append(ROW.format(inode, local, "0" * width, "0A", inode))
+    (world.root / "proc/812/fd").mkdir()
+    for inode in (3, *sockets.values()):
+        (world.root / f"proc/812/fd/{inode}").symlink_to(f"socket:[{inode}]")
+    for name, width in (("tcp", 8), ("tcp6", 32)):
+        text = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n"
+        text += "".join(rows[width])
+        text += ROW.format(8, f"{'0' * width}:0016", "0" * width, "0A", 77)  # sshd's
+        text += ROW.format(9, f"{'0' * width}:0947", "1" * width, "01", 3)  # a connection
+        world.write(f"/proc/812/net/{name}", text)
+
+
+CLIENT = """
+case $* in
+    *unix://*) echo "Cannot connect." >&2; exit 1 ;;
+    *'--tls --tlscacert "" '*:2376*) echo 1.41 ;;
+    *'--tls --tlscacert "" '*:2377*)
+        echo "check your settings: remote error: tls: bad certificate" >&2; exit 1 ;;
+    *:2376* | *:2377*) echo; echo "Client sent an HTTP request to an HTTPS server." >&2; exit 1 ;;
+    *:2375*) echo 1.41 ;;
+    *:2374*) echo "Error response from daemon: authorization denied by plugin opa" >&2; exit 1 ;;
+    *:9323*) echo "Error response from daemon: 404 page not found" >&2; exit 1 ;;
+    *:4444*) exec sleep 30 ;;
+    *) echo "dial $2: connection refused" >&2; exit 1 ;;
+esac
+"""
+EVERYWHERE = "0" * 32
+
+
+@pytest.mark.parametrize(
+    ("sockets", "found"),
+    [
+        pytest.param({}, [], id="none"),
+        pytest.param({"x0100007F_0947": 5}, ["127.0.0.1:2375 plain"], id="plain"),
+        pytest.param(
+            {f"x{EVERYWHERE}_0948": 5},
+            ["[0000:0000:0000:0000:0000:0000:0000:0000]:2376 tls"],
+            id="tls-everywhere",
+        ),
+        pytest.param({"x00000000_0949": 5}, ["0.0.0.0:2377 verified"], id="verified"),
+        pytest.param({"x00000000_0946": 5}, ["0.0.0.0:2374 plain"], id="a-plugin-denies"),
+        pytest.param({"x0100007F_246B": 5}, ["127.0.0.1:9323 other"], id="metrics"),
+        pytest.param(
+            {"x0500000A_1000": 5},
+            ["10.0.0.5:4096 unclear dial tcp://10.0.0.5:4096: connection refused"],
+            id="refused",
+        ),
+        pytest.param(
+            {"x0000000000000000FFFF00000500000A_0947": 5},
+            ["[0000:0000:0000:0000:0000:FFFF:0A00:0005]:2375 plain"],
+            id="mapped",
+        ),
+        pytest.param(
+            {"x0100007F_115C": 5, "x0100007F_0947": 6, "x0100007F_0948": 7, "x0100007F_1000": 8},
+            [
+                "127.0.0.1:2375 plain",
+                "127.0.0.1:2376 tls",
+                "127.0.0.1:4444 unclear no answer within 1 s",
+                "127.0.0.1:4096 unasked",
+            ],
+            id="after-one-that-hangs-no-other-is-asked",
+        ),
+        pytest.param(
+            {f"x0100007F_10{number:02}": 5 + number for number in range(6)},
+            [
+                f"127.0.0.1:{0x1000 + number} "
+                + (
+                    f"unclear dial tcp://127.0.0.1:{0x1000 + number}: connection refused"
+                    if number < 4
+                    else "unasked"
+                )
+                for number in range(6)
+            ],
+            id="four-at-most",
+        ),
+    ],
+)
+def test_tcp(world: World, sockets: dict[str, int], found: list[str]) -> None:
+    world.docker(CLIENT)
+    listening(world, **sockets)
+    assert world.probe()["dockerd.sockets"].lines == tuple(found)
+
+
+def test_tcp_that_it_was_told_of_is_asked_first(world: World) -> None:
+    world.docker(CLIENT)
+    world.write("/etc/docker/daemon.json", '{"hosts": ["tcp://0.0.0.0:4101",\n"fd://"]}')
+    ports = {f"x0100007F_10{number:02}": 5 + number for number in range(6)}
+    listening(world, "-H", "tcp://127.0.0.1:4100", **ports)
+    said = world.probe()["dockerd.sockets"].lines or ()
+    assert [line.split()[0] for line in said[:2]] == ["127.0.0.1:4100", "127.0.0.1:4101"]
+    assert "unclear" in said[0]
+    assert [line.split()[1] for line in said[-2:]] == ["unasked", "unasked"]
+
+
+def test_ports_of_containers_are_left_alone(world: World) -> None:
+    ports = '{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"8080"}]}'
+    world.answers(inspect=f'{{"id":"a","ports":{ports}}}')
+    listening(world, x00000000_1F90=5)
+    assert world.probe()["dockerd.sockets"].lines == ("0.0.0.0:8080 published",)
+
+
+def test_ports_of_a_swarm_are_left_alone(world: World) -> None:
+    info = json.dumps(INFO | {"Swarm": {"LocalNodeState": "active"}}, separators=(",", ":"))
+    world.answers(info=info)
+    listening(world, x00000000_0949=5)
+    assert world.probe()["dockerd.sockets"].lines == ("0.0.0.0:2377 swarm",)
+
+
+def test_tcp_without_a_client(world: World) -> None:
+    listening(world, x00000000_0947=5)
+    text = "0.0.0.0:2375 unclear there is no docker client"
+    assert world.probe()["dockerd.sockets"].lines == (text,)
+
+
+def test_tcp_of_no_dockerd(world: World) -> None:
+    assert world.probe()["dockerd.sockets"].reason == "dockerd is not running"
+
+
+def test_tcp_that_cannot_be_seen(world: World) -> None:
+    world.process(812, "dockerd")
+    assert world.probe()["dockerd.sockets"].reason == "/proc/812 could not be read"
+
+
+def test_more_sockets_than_are_looked_at(world: World) -> None:
+    listening(world)
+    rows = [ROW.format(n, f"00000000:{n:04X}", "00000000", "0A", n) for n in range(500)]
+    world.write("/proc/812/net/tcp", "  sl  local_address\n" + "".join(rows))
+    assert world.probe()["dockerd.sockets"].reason == "too many sockets listen on this host"
+
+
+def test_a_host_without_tcp_sockets_costs_two_processes_more(world: World) -> None:
+    """ls and head; the client is not asked once more."""
+    world.answers()
+    asked = world.root / "asked"
+    for tool in ("ls", "head"):
+        world.program(tool, f'echo {tool} >> {asked}; exec {shutil.which(tool)} "$@"')
+    world.program("docker", f"echo docker >> {asked}; exit 1")
+    world.probe("dash")
+    before = asked.read_text().split()
+    asked.unlink()
+    listening(world)
+    world.probe("dash")
+    after = asked.read_text().split()
+    assert sorted(after) == sorted([*before, "ls", "head"])

@@ -56,6 +56,7 @@ class Option:
     ignored_since: Version | None = None
     removed: Version | None = None
     unknown_since: Version | None = None
+    flag_removed: Version | None = None
     reload_since: Version | None = None
     effective: bool = True
     values: tuple[Refusal, ...] = ()
@@ -81,10 +82,16 @@ class Option:
 @functools.cache
 def options() -> Mapping[str, Option]:
     """The catalogue's top-level options by key."""
+    return {key: _option(key, row) for key, row in rows().items() if not set(".[") & set(key)}
+
+
+@functools.cache
+def rows() -> Mapping[str, Mapping[str, Any]]:
+    """The catalogue as it is written, with the keys inside of others too."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     text = files("oakum.engine").joinpath("options.yml").read_text("utf-8")
-    rows: dict[str, dict[str, Any]] = yaml.load(text, Loader=loader)
-    return {key: _option(key, row) for key, row in rows.items() if not set(".[") & set(key)}
+    found: dict[str, dict[str, Any]] = yaml.load(text, Loader=loader)
+    return found
 
 
 def _option(key: str, row: Mapping[str, Any]) -> Option:
@@ -103,6 +110,7 @@ def _option(key: str, row: Mapping[str, Any]) -> Option:
         ignored_since=version("ignored_since"),
         removed=version("removed"),
         unknown_since=version("unknown_since"),
+        flag_removed=version("flag_removed"),
         reload_since=(version("reload_since") or since) if row["reload"] else None,
         effective=row.get("effective", True),
         values=tuple(_refusal(value) for value in row.get("values", ())),
@@ -209,15 +217,17 @@ def ignored(key: str, version: Version) -> str | None:
     return None
 
 
-def soon_refused(settings: Mapping[str, Any], version: Version) -> Iterator[str]:
-    """The keys that this engine takes and a newer one refuses, each as a sentence."""
+def soon_refused(
+    settings: Mapping[str, Any], version: Version, coming: Version = NEWEST
+) -> Iterator[str]:
+    """The keys that ``version`` takes and ``coming`` refuses, each as a sentence."""
     for key, value in settings.items():
         if refusal(key, value, version):
             continue
         option = options().get(key)
-        if option and option.gone and option.gone > version:
+        if option and option.gone and version < option.gone <= coming:
             yield f"{key} stops Docker {release(option.gone)} and later from starting"
-        elif why := refusal(key, value, NEWEST):
+        elif why := refusal(key, value, coming):
             yield why
 
 

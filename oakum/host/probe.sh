@@ -9,7 +9,7 @@
 # facts.py reads it. A reading is what was seen, or the reason why it was not; never a guess.
 #
 # House rules: POSIX sh with coreutils or busybox; nothing is written, standard input is never
-# read; the Docker client asks only the local socket, and only for so long; no environment, label
+# read; the Docker client asks only dockerd's own sockets, and only for so long; no environment, label
 # or command of a container is printed, but whether it is a swarm's task; few processes, since each one costs a busy host dearly.
 #
 # The environment may set OAKUM_PROBE_LIMIT (seconds to wait for any one answer),
@@ -23,6 +23,7 @@ PATH=${OAKUM_PROBE_PATH:-$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 DOCKER_CONFIG=/nonexistent/oakum
 export LC_ALL PATH DOCKER_CONFIG
 unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_API_VERSION
+unset HTTP_PROXY HTTPS_PROXY ALL_PROXY http_proxy https_proxy all_proxy
 set -f # what a host says is no pattern
 
 patience=${OAKUM_PROBE_LIMIT:-10}
@@ -224,7 +225,7 @@ read_small_files() {
 say_host() {
     # shellcheck disable=SC2046 # three words
     set -- $(uname -n -r -m)
-    kernel=$2
+    kernel=$2 arch=$3
     value host.name "$1" "uname is missing"
     value host.kernel "$2" "uname is missing"
     value host.arch "$3" "uname is missing"
@@ -1174,6 +1175,116 @@ say_container_processes() {
     fi
 }
 
+# --- TCP ---
+
+# dockerd's TCP sockets: those of its descriptors that listen, and what a client without a
+# certificate hears there. The kernel shows listening sockets first, so a few rows are enough.
+say_sockets() {
+    why=${doubt:-dockerd is not running} fds='' rows='' listening='' sockets=''
+    if [ -n "$dockerd_pid" ]; then
+        why="/proc/$dockerd_pid could not be read"
+        fds=$(ls -n "/proc/$dockerd_pid/fd")
+        [ -z "$fds" ] || rows=$(head -n 400 "/proc/$dockerd_pid/net/tcp6" "/proc/$dockerd_pid/net/tcp")
+    fi
+    IFS=$nl
+    for row in $rows; do
+        case $row in
+            *local_address*) count=0 why=${why##/*} ;;
+            *' 0A '*)
+                IFS=$blank
+                # shellcheck disable=SC2086 # the 2nd field is the address, the 10th the inode
+                set -- $row
+                IFS=$nl
+                case $fds in *"socket:[${10}]"*) listening=$listening$2$nl ;; esac
+                count=$((count + 1))
+                [ $count -lt 399 ] || why="too many sockets listen on this host"
+                ;;
+        esac
+    done
+    IFS=$blank
+    [ -z "$listening" ] || ask_sockets
+    if [ -n "$why" ]; then reason "$why" dockerd.sockets; else block dockerd.sockets "$sockets"; fi
+}
+
+# ask_sockets: $sockets are lines of an address and a word for what answers there. The ports of
+# containers and of a swarm are dockerd's too, and are left alone.
+ask_sockets() {
+    published=$running asked=0 swarm='' v4='0x\4.0x\3.0x\2.0x\1' v6='\4\3:\2\1:'
+    case $info in *'"LocalNodeState":"'[!i]*) swarm=yes ;; esac
+    [ "$arch" != s390x ] || v4='0x\1.0x\2.0x\3.0x\4' v6='\1\2:\3\4:'
+    told="$command_line$nl$([ ! -f "$config" ] || grep -o 'tcp://[^"]*' "$config")$nl:2375$nl:2376$nl"
+    listening=$(printf '%s' "$listening" | sed "
+        s/^\(..\)\(..\)\(..\)\(..\):/$v4:/
+        t
+        s/\(..\)\(..\)\(..\)\(..\)/$v6/g
+        s/^\(.*\)::/[\1]:/
+    ")
+    # shellcheck disable=SC2046 # inode, name, inode, name
+    set -- $(ls -Li /proc/self/ns/net "/proc/$dockerd_pid/ns/net")
+    deaf=''
+    [ "$1" = "$3" ] || deaf="its network is not the host's"
+    [ -n "$client" ] || deaf="there is no docker client"
+    for turn in told rest; do # what dockerd was told to listen on is asked first
+        for socket in $listening; do
+            port=$((0x${socket##*:})) host=${socket%:*} known=rest
+            case $told in *":$port$nl"*) known=told ;; esac
+            [ $known = $turn ] || continue
+            case $host in
+                0x*)
+                    IFS=.
+                    # shellcheck disable=SC2086 # four bytes
+                    set -- $host
+                    IFS=$blank
+                    host=$(($1)).$(($2)).$(($3)).$(($4))
+                    ;;
+            esac
+            case $known$swarm,$published in
+                restyes,*) word=swarm ;;
+                rest,*"\"HostPort\":\"$port\""*) word=published ;;
+                *) ask_socket ;;
+            esac
+            sockets=$sockets$host:$port" $word$nl"
+        done
+    done
+}
+
+# ask_socket: $word is what answers at $host:$port.
+ask_socket() {
+    word=unasked
+    [ -z "$deaf" ] || word="unclear $deaf"
+    [ $asked -lt 4 ] && [ -z "$deaf" ] || return
+    asked=$((asked + 1)) to=$host
+    case $host in 0.0.0.0 | '[0000:0000:0000:0000:0000:0000:0000:0000]') to=127.0.0.1 ;; esac
+    if knock; then
+        word=plain
+        return
+    fi
+    case $text in
+        *'HTTPS server'* | *'TLS-enabled'*) ;;
+        *) return ;;
+    esac
+    # The quotes are for the client: without them it would look for a file.
+    if knock --tls --tlscacert '""'; then word=tls; fi
+    case $text in *': tls: '*certificate*) word=verified ;; esac
+}
+
+# knock OPTION...: whether Docker's API answers at $to:$port; if not, $text is the last complaint.
+knock() {
+    text=$({
+        limit "$patience" "$client" "$@" -H "tcp://$to:$port" version --format '{{.Server.APIVersion}}' 2>&1
+        echo "$nl$?"
+    } | tail -c 2000)
+    ended=${text##*"$nl"}
+    last_line "${text%"$nl"*}"
+    word="unclear ${text:-the client ended with status $ended}"
+    case $ended,$text in
+        0,[0-9]* | *' API version '* | *'uthorization denied'*) return 0 ;;
+        124,* | 137,*) asked=9 word="unclear no answer within $patience s" ;;
+        *'page not found'*) word=other ;;
+    esac
+    return 1
+}
+
 # --- Files ---
 
 # Accounts, the group that may use the socket, and where containerd keeps its data; two processes.
@@ -1687,6 +1798,7 @@ say_engine
 find_origin
 value engine.origin "$origin"
 say_containers
+say_sockets
 say_images
 say_volumes
 say_bridge
