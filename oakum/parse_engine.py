@@ -30,7 +30,6 @@ _INFO: Final = {
     "Warnings": (list, "list"),
     "LiveRestoreEnabled": (bool, "true or false"),
     "LoggingDriver": (str, "text"),
-    "DefaultAddressPools": (list, "list"),
     "RegistryConfig": (dict, "object"),
     "Plugins": (dict, "object"),
     "Runtimes": (dict, "object"),

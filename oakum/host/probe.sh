@@ -173,7 +173,7 @@ resolve() {
             target=$(readlink -f "$1")
             return
         fi
-        part=${part%/*}
+        case $part in */*) part=${part%/*} ;; *) part='' ;; esac
     done
 }
 
@@ -1225,8 +1225,8 @@ ask_sockets() {
     [ "$1" = "$3" ] || deaf="its network is not the host's"
     [ -n "$client" ] || deaf="there is no docker client"
     for turn in told rest; do # what dockerd was told to listen on is asked first
-        for socket in $listening; do
-            port=$((0x${socket##*:})) host=${socket%:*} known=rest
+        for heard in $listening; do
+            port=$((0x${heard##*:})) host=${heard%:*} known=rest
             case $told in *":$port$nl"*) known=told ;; esac
             [ $known = $turn ] || continue
             case $host in

@@ -86,12 +86,6 @@ def registry(**config: object) -> dict[str, object]:
             id="runtime-not-there",
         ),
         pytest.param(
-            {"config": {"selinux-enabled": True}},
-            Status.HELD,
-            f"selinux-enabled {WRITTEN}",
-            id="selinux-without-selinux",
-        ),
-        pytest.param(
             {
                 "flags": {"group": ("docker",), "mtu": ("1400",)},
                 "unit_flags": {"group": ("docker",), "mtu": ("1450",)},
