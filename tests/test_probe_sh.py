@@ -45,6 +45,12 @@ file.subuid.path file.subuid.target file.subuid.stat file.subuid.bytes file.subu
 file.subgid.path file.subgid.target file.subgid.stat file.subgid.bytes file.subgid.writable
 file.seccomp.path file.seccomp.target file.seccomp.stat file.seccomp.bytes
 file.seccomp.writable
+file.sysctl.path file.sysctl.target file.sysctl.stat file.sysctl.bytes file.sysctl.writable
+file.slice.path file.slice.target file.slice.stat file.slice.bytes file.slice.writable
+file.dropin.path file.dropin.target file.dropin.stat file.dropin.bytes file.dropin.writable
+file.audit.path file.audit.target file.audit.stat file.audit.bytes file.audit.writable
+unit.slice unit.slices sysctl.writable sysctl.files
+audit.enabled audit.loader audit.rules audit.paths
 dataroot.path dataroot.fs dataroot.space dataroot.dtype dataroot.drivers
 images.count images.bytes volumes.count containers.count containers kubelet
 oakum.state oakum.transaction

@@ -133,8 +133,9 @@ def test_every_parameter_of_the_policy_has_its_control():
         "preflight",
     }
     neighbours = {"before", "after", "swarm", "swarm_limit", "swarm_manager", "kubernetes"}
+    beside = {"slice"}  # the figures of resource_isolation, which is a word
     assert {control.parameter for control in controls() if control.parameter} == (
-        Policy.model_fields.keys() - general - neighbours
+        Policy.model_fields.keys() - general - neighbours - beside
     )
 
 
@@ -152,7 +153,11 @@ def test_the_catalogue_knows_its_key(control):
 def test_what_it_writes_suits_the_newest_engine(control, host, policy, written):
     if not control.setting.keys:
         return
-    known = {"info": {"Driver": "vfs"}} if control.id == "storage-driver" else {}
+    infos = {
+        "storage-driver": {"Driver": "vfs"},
+        "resource-isolation": {"CgroupDriver": "systemd"},
+    }
+    known = {"info": infos[control.id]} if control.id in infos else {}
     wanted = policy("strict", max_disruption="outage")
     found = written(control, host(engine=str(NEWEST), **known), wanted)
     for key in control.setting.keys:
