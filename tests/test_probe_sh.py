@@ -276,9 +276,9 @@ def test_size() -> None:
     """It travels as one argument, of which the kernel takes 131,071 bytes; twice quoted at worst.
 
     It was held below 40,000. Several dockerds, and the last transaction, are what a host has to be
-    asked besides, so it is 44,000 now.
+    asked besides: 44,000. Settings outside of daemon.json make it 50,000.
     """
-    assert len(SCRIPT.encode()) < 44_000
+    assert len(SCRIPT.encode()) < 50_000
     assert len(shlex.quote(shlex.quote(SCRIPT)).encode()) < 65_536
     assert SCRIPT.isascii()
 

@@ -110,7 +110,7 @@ CONTROL = Control(
         name: ", ".join(f"1.1.{number}" for number in range(3, 19))
         for name in ("cis-1.6", "cis-1.7", "cis-1.8")
     }
-    | {"seed": "security-additions"},
+    | {"seed": "security"},
     sources=(
         "auditctl(8): watches, and the flag enabled",
         "augenrules(8): audit.rules is made of rules.d",
