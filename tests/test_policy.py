@@ -61,6 +61,9 @@ def test_strict_extends_the_baseline():
         "title",
         "userns_remap",
         "seccomp",
+        "kernel_panic",
+        "resource_isolation",
+        "audit_rules",
     }
     assert "extends" not in strict
     found = policy({"oakum_profile": "strict"})
@@ -474,6 +477,10 @@ oakum_seccomp: builtin
 oakum_default_ulimits: {nofile: {soft: -1, hard: -1}}
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
+oakum_kernel_panic: {reboot_after: 30, on_oops: true}
+oakum_resource_isolation: "off"
+oakum_slice: {tasks_max: "4096", memory_reserve: 5%}
+oakum_audit_rules: audit
 oakum_preflight: required
 oakum_profiles: {acme: {extends: strict, skip: [entropy]}}
 oakum_before: [{where: controller, run: [lb, drain], limit: 9}]
@@ -506,6 +513,13 @@ def test_the_schema_takes_what_the_policy_takes(validator):
         ),
         pytest.param("oakum_waivers", [{"control": "seccomp"}], id="waiver-without-a-reason"),
         pytest.param("oakum_preflight", "never", id="unknown-preflight"),
+        pytest.param("oakum_kernel_panic", {"reboot_after": 0}, id="a-panic-without-an-end"),
+        pytest.param("oakum_kernel_panic", {"on_oops": "yes"}, id="word-for-yes-or-no"),
+        pytest.param("oakum_slice", {"tasks_max": "0"}, id="no-tasks-at-all"),
+        pytest.param("oakum_slice", {"tasks_max": "100%"}, id="nothing-left-of-tasks"),
+        pytest.param("oakum_slice", {"memory_reserve": "2G"}, id="bytes-for-a-part"),
+        pytest.param("oakum_resource_isolation", "on", id="unknown-mode"),
+        pytest.param("oakum_audit_rules", "yes", id="unknown-mode-of-audit"),
         pytest.param("oakum_time_limits", {"answer": 4}, id="no-time-to-answer"),
         pytest.param("oakum_time_limits", {"shadow": 301}, id="shadow-for-too-long"),
         pytest.param("oakum_time_limits", {"watch": -1}, id="watch-before-now"),

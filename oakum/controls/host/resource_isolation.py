@@ -28,10 +28,11 @@ def own_slice(facts: HostFacts, policy: Policy) -> str:
     require_engine(facts)
     if facts.init.value != "systemd":
         raise NotApplicable("no systemd on this host, whose slices have the limits")
+    ours = PARENTS[driver(facts)]
     chosen = chosen_by_operator(facts)
     if chosen and chosen.rpartition("/")[2] in facts.slices.value:
         return chosen
-    return PARENTS[driver(facts)]
+    return ours
 
 
 def chosen_by_operator(facts: HostFacts) -> str:
