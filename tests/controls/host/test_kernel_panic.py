@@ -1,4 +1,4 @@
-"""kernel-panic: what the kernel is told now, what it is told at the next boot, and who else says."""
+"""kernel-panic: what the kernel is told now, and at the next boot, and who else says."""
 
 import pytest
 
