@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
+import time
 
 import pytest
 
@@ -63,7 +65,8 @@ def test_strict_sets_them_and_a_rollback_leaves_nothing(
     docker_host.docker_restart()
     assert docker_host.docker("info", "--format={{.CgroupDriver}}") == driver
     before = etc(docker_host), docker_host.run(STATE).stdout
-    me = operator(docker_host, oakum_profile="strict", oakum_only=[*OURS, "live-restore"])
+    wanted = {"oakum_resource_isolation": "enforce", "oakum_only": [*OURS, "live-restore"]}
+    me = operator(docker_host, oakum_profile="strict", **wanted)
     done = me.apply()
     assert (done.code, done.host()["outcome"]) == (0, "applied"), done.out + done.err
     assert [me.plan().finding(name)["status"] for name in OURS] == ["ok"] * 3
@@ -118,6 +121,53 @@ def test_a_slice_of_another_size_restarts_nothing(docker_host: LabHost, operator
     assert (done.code, done.host()["disruption"]) == (0, "none"), done.out
     assert docker_host.run(limit).stdout == "4321\n"
     assert docker_host.run("systemctl show -p MainPID docker").stdout == main
+
+
+@pytest.mark.parametrize("point", ["swap-1", "swapped", "restart", "answered", "restored"])
+def test_a_script_that_is_killed_leaves_nothing(
+    docker_host: LabHost, operator: Team, point: str
+) -> None:
+    docker_host.run(PRETEND)
+    docker_host.write("/etc/oakum-lab-host", "")
+    if point == "restored":
+        refuse = f"ExecStartPre=/bin/sh -c '! grep -q oakum.slice {DAEMON_JSON}'"
+        docker_host.write(
+            "/etc/systemd/system/docker.service.d/refuse.conf", f"[Service]\n{refuse}\n"
+        )
+        docker_host.run("systemctl daemon-reload")
+    before = etc(docker_host), docker_host.run(STATE).stdout
+    wanted = {"oakum_resource_isolation": "enforce", "oakum_only": [*OURS, "live-restore"]}
+    me = operator(docker_host, oakum_profile="strict", **wanted)
+    me.crash(f"{point}:kill")
+    done = me.apply()
+    assert (done.code, done.host()["outcome"]) == (4, "rolled-back"), done.out + done.err
+    docker_host.wait_docker()
+    assert (etc(docker_host), docker_host.run(STATE).stdout) == before
+
+
+def test_a_power_cut_leaves_nothing(docker_host: LabHost, operator: Team) -> None:
+    docker_host.write("/etc/oakum-lab-host", "")
+    shown = "systemctl show docker.service oakum.slice -p TasksMax -p FragmentPath -p DropInPaths"
+    before = etc(docker_host), docker_host.run(shown).stdout
+    me = operator(
+        docker_host, oakum_resource_isolation="enforce", oakum_only=["resource-isolation"]
+    )
+    me.crash("restarted:pause")
+    run = threading.Thread(target=me.apply)
+    run.start()
+    point, end = docker_host.from_outside("/run/oakum-point"), time.monotonic() + 90
+    while not point.exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert docker_host.run("systemctl is-active oakum.slice", check=False).stdout == "active\n"
+    docker_host.stop()
+    docker_host.start()
+    run.join()
+    assert (
+        "rolled-back the host was started again"
+        in docker_host.run("cat /var/lib/oakum/ledger").stdout
+    )
+    assert (etc(docker_host), docker_host.run(shown).stdout) == before
+    docker_host.wait_docker()
 
 
 @pytest.mark.parametrize("crash", [None, "swapped:kill"])
