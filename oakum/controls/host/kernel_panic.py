@@ -68,7 +68,8 @@ def _order(path: str) -> str:
 
 
 def _rank(path: str) -> int:
-    return next(number for number, folder in enumerate(FOLDERS) if path.startswith(folder))
+    ranks = (number for number, folder in enumerate(FOLDERS) if path.startswith(folder))
+    return next(ranks, len(FOLDERS))
 
 
 def content(facts: HostFacts, desired: Mapping[str, int]) -> bytes:

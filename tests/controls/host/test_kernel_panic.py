@@ -53,6 +53,12 @@ def at_boot(*rows: str) -> dict[str, object]:
                                        "/usr/lib/sysctl.d/50-y.conf kernel.panic 7")}, {},
             Status.OK, None, id="the-last-one-wins",
         ),
+        pytest.param(
+            {**living("10"), **at_boot("/srv/10-x.conf kernel.panic 0",
+                                       "/lib/sysctl.d/10-x.conf kernel.panic 7")}, {},
+            Status.OK, None, id="a-folder-that-nobody-knows",
+        ),
+        pytest.param({**living("a lot"), **ours()}, {}, Status.DRIFT, None, id="no-number"),
         pytest.param({**living("10"), **ours("kernel.panic = 5")}, {}, Status.DRIFT, None,
                      id="ours-is-of-another-policy"),
         pytest.param(
