@@ -264,6 +264,17 @@ class Inodes:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """The kernel's audit: ``enabled`` is 0 (off), 1, or 2 (on, and locked until the next boot);
+    ``loader`` is ``augenrules``, ``by hand`` where its product was written by somebody, or
+    ``missing``; ``watched`` are the rights (of ``rwxa``) that are watched, by path."""
+
+    enabled: int
+    loader: str
+    watched: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """The last transaction on a host.
 
@@ -298,6 +309,12 @@ class HostFacts:
     are in it. ``podman`` says that podman answers to Docker's name. ``sockets`` are those on which
     dockerd listens by TCP, as the kernel shows them, none where no dockerd runs. ``transaction`` is
     Read(None) where there never was one.
+
+    ``cgroup`` is v1, hybrid, v2 or none. ``sysctl_locked`` says why nothing below /proc/sys can be
+    written; ``sysctl_files`` are (file, name, value) of what sets ``kernel.panic`` and
+    ``kernel.panic_on_oops`` at a boot. ``slices`` are the slices with a unit file, ``slice_unit``
+    is what systemd says of oakum.slice. ``audit`` is Read(None) without auditctl; ``audit_paths``
+    are (program, folder or file, path) of what Docker is made of here.
     """
 
     name: Reading[str] = Read("")
@@ -343,6 +360,28 @@ class HostFacts:
     )
     guarded: Reading[tuple[Guarded, ...]] = Read(())
     docker_group: Reading[Group | None] = Read(None)
+    cgroup: Reading[str] = Read("v2")
+    sysctl_locked: Reading[str | None] = Read(None)
+    sysctl_files: Reading[tuple[tuple[str, str, str], ...]] = Read(())
+    sysctl_file: Reading[FileState] = Read(
+        FileState("/etc/sysctl.d/60-oakum.conf", "/etc/sysctl.d/60-oakum.conf")
+    )
+    slices: Reading[tuple[str, ...]] = Read(())
+    slice_unit: Reading[Mapping[str, str]] = Read({})
+    slice_file: Reading[FileState] = Read(
+        FileState("/etc/systemd/system/oakum.slice", "/etc/systemd/system/oakum.slice")
+    )
+    dropin_file: Reading[FileState] = Read(
+        FileState(
+            "/etc/systemd/system/docker.service.d/oakum.conf",
+            "/etc/systemd/system/docker.service.d/oakum.conf",
+        )
+    )
+    audit: Reading[Audit | None] = Read(None)
+    audit_paths: Reading[tuple[tuple[str, str], ...]] = Read(())
+    audit_file: Reading[FileState] = Read(
+        FileState("/etc/audit/rules.d/oakum-docker.rules", "/etc/audit/rules.d/oakum-docker.rules")
+    )
     data_root: Reading[str] = Read("/var/lib/docker")
     space: Reading[Space] = Read(Space(100, 100))
     inodes: Reading[Inodes] = Read(Inodes(100, 100))

@@ -13,7 +13,7 @@ from packaging.version import Version
 from oakum.engine.catalogue import flag_for
 from oakum.engine.document import Document, loads, merge, same
 from oakum.facts import HostFacts, Read
-from oakum.model import Change, Disruption, Kind, Plan
+from oakum.model import Change, Disruption, Kind, Plan, loader
 from oakum.policy import Policy
 
 Call = tuple[str, ...]
@@ -62,6 +62,7 @@ def calls(plan: Plan, facts: HostFacts, policy: Policy, about: About) -> list[Ca
         ("limits", str(limits.answer), str(limits.watch), str(limits.shadow)),
         ("preflight", policy.preflight),
         *(_file(change, plan, facts) for change in files),
+        *(("load", word) for word in dict.fromkeys(loader(one.path) for one in files) if word),
         *(("undoes", one) for one in plan.undoes),
         *_daemon_json(files, plan, facts),
         action,

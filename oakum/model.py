@@ -136,6 +136,16 @@ def _lines(content: bytes) -> list[str]:
     return [f"{line}\n" for line in whole] + ([rest] if rest else [])
 
 
+LOADERS: Final = {"/etc/systemd/system/": "systemd", "/etc/audit/rules.d/": "audit"}
+"""Below which folders a file is read by somebody else than dockerd: a word of the transaction."""
+
+
+def loader(path: str) -> str | None:
+    """Who has to be told that a file changed, so that it counts; None where dockerd reads it, or
+    nobody has to."""
+    return next((word for folder, word in LOADERS.items() if path.startswith(folder)), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Impact:
     """What a change does to a named container, and why."""

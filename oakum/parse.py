@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from oakum import parse_engine, parse_files, parse_images
+from oakum import parse_engine, parse_files, parse_images, parse_settings
 from oakum.engine.flags import parse_flags
 from oakum.facts import HostFacts, Reading, Transaction, attempt
 from oakum.ledger import ID
@@ -62,6 +62,17 @@ def parse(output: Sequence[str]) -> HostFacts:
         seccomp_file=parse_engine.file(source, "seccomp"),
         guarded=source.lines("files", parse_files.guarded),
         docker_group=source.word("group.docker", parse_files.group),
+        cgroup=source.text("host.cgroup"),
+        sysctl_locked=source.word("sysctl.writable", parse_settings.sysctl_locked),
+        sysctl_files=source.lines("sysctl.files", parse_settings.sysctl_files),
+        sysctl_file=parse_engine.file(source, "sysctl"),
+        slices=source.lines("unit.slices", lambda rows: tuple(dict.fromkeys(rows))),
+        slice_unit=source.lines("unit.slice", assignments),
+        slice_file=parse_engine.file(source, "slice"),
+        dropin_file=parse_engine.file(source, "dropin"),
+        audit=parse_settings.audit(source),
+        audit_paths=source.lines("audit.paths", parse_settings.audit_paths),
+        audit_file=parse_engine.file(source, "audit"),
         data_root=source.text("dataroot.path"),
         space=source.word("dataroot.space", parse_files.space),
         inodes=source.word("dataroot.inodes", parse_files.inodes),

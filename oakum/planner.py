@@ -20,7 +20,7 @@ from oakum.engine.catalogue import (
 )
 from oakum.engine.document import merge
 from oakum.facts import CannotTell, Engine, HostFacts, Read
-from oakum.model import Change, Disruption, Finding, Impact, Kind, Plan, Status
+from oakum.model import Change, Disruption, Finding, Impact, Kind, Plan, Status, loader
 from oakum.policy import Policy
 from oakum.render import render
 
@@ -141,10 +141,17 @@ def cost(verdict: Verdict, verdicts: Sequence[Verdict], facts: HostFacts) -> Dis
     setting = verdict.control.setting
     if not verdict.drifts or not setting.keys or facts.dockerd.value is None:
         return Disruption.NONE
+    if verdict.edits and all(_loaded(edit) for edit in verdict.edits):
+        return Disruption.NONE
     by_reload = all(reloadable(key, facts.version) for key in setting.keys)
     if by_reload and not reload_hurts(facts) and reload_is_logged(facts):
         return Disruption.RELOAD
     return Disruption.RESTART if containers_stay(verdicts, facts) else Disruption.OUTAGE
+
+
+def _loaded(edit: Edit) -> bool:
+    """Whether somebody else than dockerd reads what is edited."""
+    return isinstance(edit, FileEdit) and loader(edit.path) is not None
 
 
 def without_tasks(facts: HostFacts, policy: Policy) -> HostFacts:

@@ -88,6 +88,22 @@ class Ulimit(_Strict):
         return self
 
 
+class KernelPanic(_Strict):
+    """What the kernel does when it cannot go on: after how many seconds it boots anew, and whether
+    an oops, which kills one process, counts as such."""
+
+    reboot_after: int = Field(default=10, ge=1, le=3600)
+    on_oops: bool = False
+
+
+class Slice(_Strict):
+    """What all containers of a host may have together: ``tasks_max``, processes and threads, a
+    number or a part of what the host can have; ``memory_reserve``, the part that they may not."""
+
+    tasks_max: str = Field(default="75%", pattern=r"^([1-9][0-9]?%|[1-9][0-9]{1,6})$")
+    memory_reserve: str = Field(default="10%", pattern=r"^[1-9][0-9]?%$")
+
+
 class TimeLimits(_Strict):
     """Seconds: to ``connect``, all tries together; to ``probe`` a host; to ``install`` packages.
     Of a change: until dockerd ``answer``s; for the ``shadow`` boot before it; and how long to
@@ -282,6 +298,16 @@ class Policy(_Strict):
         default=None,
         pattern=r"^\d{1,2}(\.\d{1,2}){0,2}$",
         description="the release of Docker that an upgrade will bring, such as 29 or 28.5",
+    )
+    kernel_panic: KernelPanic = Field(
+        description="what the kernel does when it cannot go on: reboot_after, on_oops"
+    )
+    resource_isolation: Annotated[Mode, Field(strict=False), _Word] = Field(
+        description="whether containers share a slice with limits, so that the host keeps the rest"
+    )
+    slice: Slice = Field(description="the limits of that slice: tasks_max, memory_reserve")
+    audit_rules: Annotated[Mode, Field(strict=False), _Word] = Field(
+        description="whether the kernel's audit records who changes Docker's files"
     )
 
     time_limits: TimeLimits = Field(

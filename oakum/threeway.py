@@ -155,6 +155,8 @@ def _shown(value: Any) -> str:
 
 
 def _described(state: FileState) -> str:
+    if state.path.startswith("/proc/sys/") and state.content is not None:
+        return state.content.decode("utf-8", "replace").strip()
     if state.kind != "file":
         return f"a {state.kind}"
     return "no file" if state.content is None else f"a file of {len(state.content)} bytes"

@@ -193,8 +193,10 @@ class Sandbox:
     # What it is made of --------------------------------------------------------------------------
 
     def build(self) -> None:
-        for name in ("bin", "world", "etc", "run", "systemd", "units"):
-            (self.root / name).mkdir()
+        for name in ("bin", "world", "etc", "run", "systemd", "units", "proc/sys/kernel"):
+            (self.root / name).mkdir(parents=True)
+        self.panic.write_bytes(b"0\n")
+        self.panic.chmod(0o644)
         for name, text in TOOLS.items():
             self.tool(name, text)
         self.tool("sh", f'#!/bin/sh\nexec {join(SHELLS[self.shell])} "$@"\n')
@@ -217,6 +219,11 @@ class Sandbox:
     @property
     def config(self) -> Path:
         return self.root / "etc" / "daemon.json"
+
+    @property
+    def panic(self) -> Path:
+        """A value of the kernel."""
+        return self.root / "proc" / "sys" / "kernel" / "panic"
 
     @property
     def state(self) -> Path:
@@ -298,6 +305,7 @@ class Sandbox:
                 "RUN=/run\n": f"RUN={root}/run\n",
                 "BOOT_UNIT=/etc/systemd/system": f"BOOT_UNIT={root}/units",
                 "BOOT_LINK=/etc/systemd/system": f"BOOT_LINK={root}/units",
+                "in /proc/sys/*)": f"in {root}/proc/sys/*)",
                 "/etc/passwd": f"{root}/passwd",
                 "/etc/group": f"{root}/group",
                 "/var/run/docker.pid": f"{root}/docker.pid",
@@ -448,6 +456,11 @@ class Sandbox:
         path = path or self.config
         return ("file", str(path), mode, ME, US, digest(before), after.decode())
 
+    def value(self, after: str, *, before: str = "0") -> Call:
+        """A call of ``file`` for the value of the kernel."""
+        former = f"{before}\n".encode()
+        return self.file(f"{after}\n".encode(), before=former, path=self.panic)
+
     def calls(self, first: str = "") -> list[str]:
         return [line for line in self.heard("calls").splitlines() if line.startswith(first)]
 
@@ -485,8 +498,9 @@ class Sandbox:
     @property
     def left_behind(self) -> list[str]:
         """What lies outside of the state's folder and was not there before."""
-        places = [self.config.parent, self.root / "units", self.root / "run"]
+        places = [self.config.parent, self.root / "units", self.root / "run", self.root / "proc"]
         found = [path for place in places for path in place.rglob("*")]
+        found = [path for path in found if path not in (self.panic, *self.panic.parents)]
         timer = [self.world / "timer"] if (self.world / "timer").exists() else []
         return sorted(str(path.relative_to(self.root)) for path in [*found, *timer])
 
@@ -495,7 +509,7 @@ class Sandbox:
         """Everything as it was, and nothing beside it."""
         if not self.config.exists() or self.left_behind != ["etc/daemon.json"]:
             return False
-        same = self.config.read_bytes() == BEFORE
+        same = (self.config.read_bytes(), self.panic.read_bytes()) == (BEFORE, b"0\n")
         return same and self.config.stat().st_mode & 0o777 == 0o640
 
     @property

@@ -14,6 +14,7 @@ from packaging.version import Version
 
 from oakum.engine.flags import parse_flags
 from oakum.facts import (
+    Audit,
     CannotTell,
     Confinement,
     Container,
@@ -40,6 +41,7 @@ from oakum.wire import BadProbe, readings
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 
 DAEMON_JSON = b'{"icc": false}\n'
+SLICE = b"[Slice]\n"
 
 BASE = f"""
 =host.name web-1
@@ -155,6 +157,50 @@ BASE = f"""
 |c1b0 0 998 24 /var/run/docker.sock
 >files
 =group.docker docker 998 ,alice,bob,,alice
+=file.sysctl.path /etc/sysctl.d/60-oakum.conf
+=file.sysctl.target /etc/sysctl.d/60-oakum.conf
+=file.sysctl.stat absent
+@file.sysctl.bytes\x20
+=file.sysctl.writable yes
+=file.slice.path /etc/systemd/system/oakum.slice
+=file.slice.target /etc/systemd/system/oakum.slice
+=file.slice.stat file 644 0 0 8 1699999998
+@file.slice.bytes {SLICE.hex()}
+=file.slice.writable yes
+=file.dropin.path /etc/systemd/system/docker.service.d/oakum.conf
+=file.dropin.target /etc/systemd/system/docker.service.d/oakum.conf
+=file.dropin.stat absent
+@file.dropin.bytes\x20
+=file.dropin.writable yes
+=file.audit.path /etc/audit/rules.d/oakum-docker.rules
+=file.audit.target /etc/audit/rules.d/oakum-docker.rules
+=file.audit.stat absent
+@file.audit.bytes\x20
+=file.audit.writable yes
+<unit.slice
+|LoadState=loaded
+|TasksMax=9000
+>unit.slice
+<unit.slices
+|oakum.slice
+|user.slice
+|user.slice
+>unit.slices
+=sysctl.writable no: read-only file system at /proc/sys
+<sysctl.files
+|/etc/sysctl.d/10-a.conf:kernel.panic = 10
+|/usr/lib/sysctl.d/50-b.conf: -kernel/panic_on_oops=1 x
+>sysctl.files
+=audit.enabled 1
+=audit.loader augenrules
+<audit.rules
+|-w /etc/docker/ -p wa
+>audit.rules
+<audit.paths
+|folder /etc/docker
+|folder /etc/docker
+|program /usr/bin/dockerd
+>audit.paths
 =dataroot.path /var/lib/docker
 =dataroot.fs xfs
 =dataroot.space 100 60 30
@@ -342,6 +388,38 @@ def test_a_whole_probe():
             )
         ),
         docker_group=Read(Group("docker", 998, ("alice", "bob"))),
+        cgroup=Read("v2"),
+        sysctl_locked=Read("read-only file system at /proc/sys"),
+        sysctl_files=Read(
+            (
+                ("/etc/sysctl.d/10-a.conf", "kernel.panic", "10"),
+                ("/usr/lib/sysctl.d/50-b.conf", "kernel.panic_on_oops", "1 x"),
+            )
+        ),
+        sysctl_file=Read(FileState("/etc/sysctl.d/60-oakum.conf", "/etc/sysctl.d/60-oakum.conf")),
+        slices=Read(("oakum.slice", "user.slice")),
+        slice_unit=Read({"LoadState": "loaded", "TasksMax": "9000"}),
+        slice_file=Read(
+            FileState(
+                "/etc/systemd/system/oakum.slice",
+                "/etc/systemd/system/oakum.slice",
+                SLICE,
+                changed=1699999998,
+            )
+        ),
+        dropin_file=Read(
+            FileState(
+                "/etc/systemd/system/docker.service.d/oakum.conf",
+                "/etc/systemd/system/docker.service.d/oakum.conf",
+            )
+        ),
+        audit=Read(Audit(1, "augenrules", {"/etc/docker": "wa"})),
+        audit_paths=Read((("folder", "/etc/docker"), ("program", "/usr/bin/dockerd"))),
+        audit_file=Read(
+            FileState(
+                "/etc/audit/rules.d/oakum-docker.rules", "/etc/audit/rules.d/oakum-docker.rules"
+            )
+        ),
         data_root=Read("/var/lib/docker"),
         space=Read(Space(100, 30)),
         inodes=Read(Inodes(50, 20)),
@@ -430,6 +508,67 @@ def test_without_dockerd_no_container_runs():
 def test_what_is_a_limit(told, limits):
     (found,) = facts(containers={"name": "a", **told}).containers.value
     assert found.limits == limits
+
+
+@pytest.mark.parametrize(
+    ("rule", "watched"),
+    [
+        pytest.param("-w /etc/docker -p rwxa", {"/etc/docker": "rwxa"}, id="a-watch"),
+        pytest.param("-w /etc/docker/", {"/etc/docker": "rwxa"}, id="without-rights"),
+        pytest.param(
+            "-a always,exit -S all -F dir=/etc/docker -F perm=wa", {"/etc/docker": "wa"}, id="dir"
+        ),
+        pytest.param(
+            "-a always,exit -F arch=b64 -S all -F path=/usr/bin/runc -F perm=x",
+            {"/usr/bin/runc": "x"},
+            id="path",
+        ),
+        pytest.param("LIST_RULES: exit,always watch=/a perm=wa", None, id="of-another-form"),
+        pytest.param(
+            "LIST_RULES: exit,always dir=/etc/docker (0xb) perm=wa",
+            {"/etc/docker": "wa"},
+            id="of-old",
+        ),
+        pytest.param("-a never,exit -F dir=/etc/docker", {}, id="never"),
+        pytest.param("-a always,exit -F path=/a -F auid>=1000 -F perm=wa", {}, id="some-users"),
+        pytest.param("-a always,exit -S open -F path=/a -F perm=wa", {}, id="some-calls"),
+        pytest.param("-w / -p w", {"/": "w"}, id="everything"),
+        pytest.param("gibberish", None, id="no-path"),
+    ],
+)
+def test_rules_of_the_audit(rule, watched):
+    found = facts(audit_rules=[rule]).audit
+    if watched is None:
+        assert isinstance(found, Unread)
+    else:
+        assert found.value.watched == watched
+
+
+def test_rights_of_two_rules_add_up():
+    found = facts(audit_rules=["-w /a -p a", "-w /a -p w"]).audit
+    assert found.value.watched == {"/a": "wa"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "name", "expected"),
+    [
+        pytest.param({"audit.enabled": "absent"}, "audit", Read(None), id="no-auditctl"),
+        pytest.param({"audit.enabled": "on"}, "audit", "audit.enabled is unreadable", id="flag"),
+        pytest.param({"audit.enabled": Unread("auditctl: no")}, "audit", "auditctl: no", id="root"),
+        pytest.param({"audit.paths": ["file /a b"]}, "audit_paths", "no path", id="blank-in-it"),
+        pytest.param({"audit.paths": ["file a"]}, "audit_paths", "no path", id="relative"),
+        pytest.param({"sysctl.files": ["/a:kernel.panik=1"]}, "sysctl_files", "sets nothing",
+                     id="another-value"),
+        pytest.param({"sysctl.writable": "yes"}, "sysctl_locked", Read(None), id="writable"),
+        pytest.param({"sysctl.writable": "maybe"}, "sysctl_locked", "neither", id="no-word"),
+    ],
+)  # fmt: skip
+def test_settings_beside_daemon_json(changed, name, expected):
+    found = getattr(facts(changed), name)
+    if isinstance(expected, str):
+        assert expected in found.reason
+    else:
+        assert found == expected
 
 
 def test_a_summary_leaves_out_what_was_not_read():

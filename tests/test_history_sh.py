@@ -73,6 +73,14 @@ def test_a_host_without_a_past_has_an_empty_one(state: State) -> None:
     assert state.history("stored") == History()
 
 
+def test_a_value_of_the_kernel_has_no_size_before_it_is_read(state: State) -> None:
+    path = "/proc/sys/kernel/ostype"
+    state.keep(ONE, 1, path, was="Minix\n", new="Linux\n", stat="644 0 0")
+    now = state.history("stored").now[path]
+    assert now.value.content == b"Linux\n"
+    assert now.value.mode == rights(Path(path))[0]
+
+
 def test_the_ledger_alone(state: State) -> None:
     state.keep(ONE, 1, "/etc/x", was="a", new="b", stat="644 0 0")
     assert state.tell("ledger") == (

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "parse_files": {"facts"},
     "parse_workload": {"facts", "parse_engine", "reading"},
     "parse_images": {"facts", "reading"},
+    "parse_settings": {"facts", "reading"},
     "parse": {
         "engine",
         "facts",
@@ -29,6 +30,7 @@ MAY_IMPORT = {
         "parse_engine",
         "parse_files",
         "parse_images",
+        "parse_settings",
         "parse_workload",
         "reading",
         "wire",
@@ -148,6 +150,7 @@ PURE = (
     "parse_files",
     "parse_workload",
     "parse_images",
+    "parse_settings",
     "reading",
     "ledger",
     "engine",

@@ -107,6 +107,32 @@ def test_limits_and_preflight_are_the_policy_s():
     assert found[1:3] == [("limits", "7", "9", "8"), ("preflight", "required")]
 
 
+@pytest.mark.parametrize("undoes", [(), ("A",)], ids=["apply", "rollback"])
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        pytest.param(["/etc/systemd/system/oakum.slice"], ["systemd"], id="a-unit"),
+        pytest.param(["/etc/audit/rules.d/x.rules"], ["audit"], id="rules"),
+        pytest.param(
+            [
+                "/etc/systemd/system/oakum.slice",
+                "/etc/systemd/system/docker.service.d/oakum.conf",
+                "/etc/audit/rules.d/x.rules",
+            ],
+            ["systemd", "audit"],
+            id="each-once",
+        ),
+        pytest.param(["/proc/sys/kernel/panic", "/etc/sysctl.d/x", "/etc/subuid"], [], id="nobody"),
+    ],
+)
+def test_who_has_to_be_told(paths, words, undoes):
+    """Also of files that go."""
+    content = None if undoes else b"x"
+    files = [replace(change(content, before=b"y"), path=path) for path in paths]
+    found = told(plan(*files, undoes=undoes))
+    assert named(found, "load") == [(word,) for word in words]
+
+
 def test_a_rollback():
     found = plan(change(before=b"{}"), undoes=("B", "A"), leave=True)
     made = told(found)

@@ -3,6 +3,7 @@
 import datetime
 import itertools
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -18,6 +19,7 @@ from oakum.controls.daemon_key import DaemonKey
 from oakum.engine.catalogue import NEWEST, refusal
 from oakum.engine.document import loads
 from oakum.facts import (
+    Audit,
     Container,
     Engine,
     FileState,
@@ -831,6 +833,7 @@ def test_deferred_user_namespaces_bring_their_ranges(host, policy):
     assert {change.path for change in found.deferred} == {
         "/etc/subuid",
         "/etc/subgid",
+        "/etc/systemd/system/oakum.slice",
         "/etc/docker/daemon.json",
     }
 
@@ -839,6 +842,37 @@ def test_waivers_hold_for_the_first_start_too(host, policy):
     found = plan(host(engine=None), policy(waivers=[waiver(TODAY)]))
     (file,) = found.deferred
     assert "userland-proxy" not in json.loads(file.after)
+
+
+# Files that dockerd does not read ---------------------------------------------------------------
+
+
+def in_slice(**known: Any) -> dict[str, Any]:
+    """A host whose dockerd puts containers in our slice, with whatever limits."""
+    unit = "/etc/systemd/system/oakum.slice"
+    return {
+        "config": {"cgroup-parent": "oakum.slice"},
+        "info": {"CgroupDriver": "systemd", "LiveRestoreEnabled": True},
+        "slice_file": FileState(unit, unit, b"[Slice]\n"),
+        "slice_unit": {"TasksMax": "10", "MemoryMax": "20"},
+        **known,
+    }
+
+
+def test_what_only_systemd_reads_costs_nothing(host, policy):
+    found = plan(host(**in_slice()), policy("strict", only=["resource-isolation"]))
+    (change,) = found.changes
+    assert (change.path, change.disruption) == ("/etc/systemd/system/oakum.slice", Disruption.NONE)
+    assert found.disruption is Disruption.NONE
+
+
+def test_with_a_key_that_changes_dockerd_is_restarted(host, policy):
+    found = plan(host(**in_slice(config={})), policy("strict", only=["resource-isolation"]))
+    assert [change.path for change in found.changes] == [
+        "/etc/systemd/system/oakum.slice",
+        "/etc/docker/daemon.json",
+    ]
+    assert found.disruption is Disruption.RESTART
 
 
 # Nothing raises ----------------------------------------------------------------------------------
@@ -945,12 +979,27 @@ def carried_out(facts: HostFacts, done: Plan) -> HostFacts:
         if change.kind is Kind.PACKAGE:
             now["entropy_daemons"] = Read((change.path,))
         elif change.kind is Kind.FILE:
+            if change.path.startswith("/proc/sys/"):
+                known = now.get("sysctl", facts.sysctl).value
+                value = change.path.removeprefix("/proc/sys/").replace("/", ".")
+                now["sysctl"] = Read({**known, value: change.after.decode().strip()})
+                continue
             name = {
                 "/etc/docker/daemon.json": "daemon_file",
                 "/etc/docker/oakum-seccomp.json": "seccomp_file",
                 "/etc/subuid": "subuid",
                 "/etc/subgid": "subgid",
+                "/etc/sysctl.d/60-oakum.conf": "sysctl_file",
+                "/etc/systemd/system/oakum.slice": "slice_file",
+                "/etc/systemd/system/docker.service.d/oakum.conf": "dropin_file",
+                "/etc/audit/rules.d/oakum-docker.rules": "audit_file",
             }[change.path]
+            if name == "slice_file":
+                limits = {"TasksMax": "9000", "MemoryMax": "900", "ActiveState": "active"}
+                now["slice_unit"] = Read(limits)
+            if name == "audit_file":
+                watched = dict(re.findall(r"-w (\S+) -p (\S+)", change.after.decode()))
+                now["audit"] = Read(replace(facts.audit.value, watched=watched))
             file = getattr(facts, name).value
             now[name] = Read(replace(file, content=change.after, changed=5000))
             if name == "daemon_file":
@@ -1018,17 +1067,22 @@ def hosts(engine: str, configured: str) -> Iterable[HostFacts]:
     """Hosts with that engine and file: stopped; running with it; running since before it."""
     from conftest import plain_host
 
-    for running, stale, containers, driver in itertools.product(
-        (True, False), (False, True), ((), ONE["containers"]), ("overlay2", "vfs")
+    drivers = (("overlay2", "systemd"), ("vfs", "cgroupfs"))
+    for running, stale, containers, (driver, cgroups) in itertools.product(
+        (True, False), (False, True), ((), ONE["containers"]), drivers
     ):
         known = {"engine": engine, "config": CONFIGURED[configured], "running": running}
         if not running and (stale or containers or driver == "vfs"):
             continue
         facts = plain_host(**known, containers=containers, kernel=Version("5.4"), virt="kvm",
-                           rdrand=False, hwrng="none")  # fmt: skip
+                           rdrand=False, hwrng="none", cgroup="hybrid",
+                           sysctl={"fs.nr_open": "1048576", "kernel.panic": "0",
+                                   "kernel.panic_on_oops": "0"},
+                           audit=Audit(1, "augenrules", {}),
+                           audit_paths=(("folder", "/etc/docker"),))  # fmt: skip
         if running:
             settings = {} if stale else dict(facts.document.value.settings)
-            info = as_run(facts, settings) | {"Driver": driver}
+            info = as_run(facts, settings) | {"Driver": driver, "CgroupDriver": cgroups}
             facts = replace(facts, bridge_icc=Read(settings.get("icc", True)))
             started = 100 if stale else 1000
             facts = replace(

@@ -76,6 +76,9 @@ def test_strict_extends_the_baseline():
         "iptables",
         "experimental",
         "cgroup_namespaces",
+        "kernel_panic",
+        "resource_isolation",
+        "audit_rules",
     }
     assert "extends" not in strict
     found = policy({"oakum_profile": "strict"})
@@ -505,6 +508,10 @@ oakum_docker_group: [deploy]
 oakum_disk_free: 20
 oakum_waivers: [{control: seccomp, reason: r, owner: o, until: "2026-01-01"}]
 oakum_time_limits: {answer: 900, shadow: 2, watch: 0}
+oakum_kernel_panic: {reboot_after: 30, on_oops: true}
+oakum_resource_isolation: "off"
+oakum_slice: {tasks_max: "4096", memory_reserve: 5%}
+oakum_audit_rules: audit
 oakum_preflight: required
 oakum_profiles: {acme: {extends: strict, skip: [entropy]}}
 oakum_registries: [docker.io/library, "registry.example:5000", ghcr.io/acme/app_x]
@@ -554,6 +561,13 @@ def test_the_schema_takes_what_the_policy_takes(validator):
         pytest.param("oakum_trusted_containers", [1], id="name-as-a-number"),
         pytest.param("oakum_waivers", [{"control": "seccomp"}], id="waiver-without-a-reason"),
         pytest.param("oakum_preflight", "never", id="unknown-preflight"),
+        pytest.param("oakum_kernel_panic", {"reboot_after": 0}, id="a-panic-without-an-end"),
+        pytest.param("oakum_kernel_panic", {"on_oops": "yes"}, id="word-for-yes-or-no"),
+        pytest.param("oakum_slice", {"tasks_max": "0"}, id="no-tasks-at-all"),
+        pytest.param("oakum_slice", {"tasks_max": "100%"}, id="nothing-left-of-tasks"),
+        pytest.param("oakum_slice", {"memory_reserve": "2G"}, id="bytes-for-a-part"),
+        pytest.param("oakum_resource_isolation", "on", id="unknown-mode"),
+        pytest.param("oakum_audit_rules", "yes", id="unknown-mode-of-audit"),
         pytest.param("oakum_time_limits", {"answer": 4}, id="no-time-to-answer"),
         pytest.param("oakum_time_limits", {"shadow": 301}, id="shadow-for-too-long"),
         pytest.param("oakum_time_limits", {"watch": -1}, id="watch-before-now"),

@@ -54,6 +54,12 @@ file.subuid.path file.subuid.target file.subuid.stat file.subuid.bytes file.subu
 file.subgid.path file.subgid.target file.subgid.stat file.subgid.bytes file.subgid.writable
 file.seccomp.path file.seccomp.target file.seccomp.stat file.seccomp.bytes
 file.seccomp.writable
+file.sysctl.path file.sysctl.target file.sysctl.stat file.sysctl.bytes file.sysctl.writable
+file.slice.path file.slice.target file.slice.stat file.slice.bytes file.slice.writable
+file.dropin.path file.dropin.target file.dropin.stat file.dropin.bytes file.dropin.writable
+file.audit.path file.audit.target file.audit.stat file.audit.bytes file.audit.writable
+unit.slice unit.slices sysctl.writable sysctl.files
+audit.enabled audit.loader audit.rules audit.paths
 dataroot.path dataroot.fs dataroot.space dataroot.inodes dataroot.dtype dataroot.drivers
 containerd.root containerd.space containerd.inodes
 images.count images.bytes images.list images.releases images.setuid client.trust
@@ -303,8 +309,8 @@ def test_size() -> None:
     It was held below 40,000. Several dockerds, the last transaction, what lies in images and what
     is in force in containers are what a host has to be asked besides.
     """
-    assert len(SCRIPT.encode()) < 70_000
-    assert len(shlex.quote(shlex.quote(SCRIPT)).encode()) < 110_000
+    assert len(SCRIPT.encode()) < 80_000
+    assert len(shlex.quote(shlex.quote(SCRIPT)).encode()) < 125_000
     assert SCRIPT.isascii()
 
 
@@ -1404,6 +1410,214 @@ def test_another_user_in_a_closed_host(world: World) -> None:
     assert {name: found[name].reason for name in denied} == {
         name: f"permission denied: {path}" for name, path in denied.items()
     }
+
+
+OURS = {
+    "file.sysctl": "/etc/sysctl.d/60-oakum.conf",
+    "file.slice": "/etc/systemd/system/oakum.slice",
+    "file.dropin": "/etc/systemd/system/docker.service.d/oakum.conf",
+    "file.audit": "/etc/audit/rules.d/oakum-docker.rules",
+}
+
+
+def test_files_of_ours(world: World) -> None:
+    """Each with its own bytes, whichever of the others are there."""
+    for path in (JSON, "/etc/subgid", *OURS.values()):
+        world.write(path, f"{path} \n/ ", 0o640)
+    world.write("/etc/subuid", "")
+    found = world.probe()
+    for name, path in OURS.items():
+        assert found[f"{name}.path"].text == path
+        assert found[f"{name}.bytes"].data == f"{path} \n/ ".encode()
+        assert str(found[f"{name}.stat"].text).startswith(f"file 640 {os.getuid()} ")
+    assert found["file.daemon.bytes"].data == f"{JSON} \n/ ".encode()
+    assert found["file.subgid.bytes"].data == b"/etc/subgid \n/ "
+    assert found["file.subuid.bytes"].data == b""
+    assert found["file.seccomp.bytes"].data == b""
+
+
+def test_files_are_read_by_few_processes(world: World) -> None:
+    """One stat, one tr, and one od for each that is there."""
+    for tool in ("stat", "od", "tr"):
+        real = shutil.which(tool)
+        world.program(tool, f'printf \'%s\\n\' "{tool} $*" >>{world.root}/forks; exec {real} "$@"')
+    for path in (JSON, *OURS.values()):
+        world.write(path, "x")
+    world.probe("dash")
+    forks = (world.root / "forks").read_text().split("\n")
+    assert len([line for line in forks if line.startswith("stat ")]) == 1
+    assert len([line for line in forks if line.startswith("od ")]) == 5
+    assert forks.count("tr -d  \\n") == 1
+
+
+def test_who_sets_the_kernel_at_a_boot(world: World) -> None:
+    world.write("/etc/sysctl.conf", "# kernel.panic=1\nkernel.panic=2\n")
+    world.write("/etc/sysctl.d/9 x.conf", "\t-kernel/panic_on_oops = 1\nkernel.panic_print=3\n")
+    world.write("/usr/lib/sysctl.d/50-a.conf", "vm.x=1\nkernel.panic =5\n")
+    world.write("/etc/sysctl.d/z.txt", "kernel.panic=7\n")
+    assert world.probe()["sysctl.files"].lines == (
+        "/etc/sysctl.conf:kernel.panic=2",
+        "/etc/sysctl.d/9 x.conf:\t-kernel/panic_on_oops = 1",
+        "/usr/lib/sysctl.d/50-a.conf:kernel.panic =5",
+    )
+
+
+@ROOT_ONLY
+def test_a_hidden_file_of_the_kernel(world: World) -> None:
+    world.write("/etc/sysctl.d/a.conf", "kernel.panic=7\n", 0o600)
+    nobody = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    found = world.probe("dash", before=nobody)
+    assert str(found["sysctl.files"].reason).endswith("/etc/sysctl.d/a.conf")
+    assert found["sysctl.writable"].text == "no: not root"
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize(
+    ("mount", "said"),
+    [
+        pytest.param("", "yes", id="yes"),
+        pytest.param("/proc/sys proc ro,nosuid", "no: read-only file system at /proc/sys", id="ro"),
+        pytest.param("/proc proc rw", "yes", id="a-mount-of-its-own"),
+    ],
+)
+def test_whether_the_kernel_can_be_told(world: World, mount: str, said: str) -> None:
+    mounts = f"dev {world.root} xfs rw 0 0\n"
+    if mount:
+        path, kind, flags = mount.split()
+        mounts += f"{kind} {world.root}{path} {kind} {flags} 0 0\n"
+    world.write("/proc/self/mounts", mounts)
+    assert world.probe()["sysctl.writable"].text == said
+
+
+def test_the_slice(world: World) -> None:
+    (world.root / "run/systemd/system").mkdir(parents=True)
+    world.write("/etc/systemd/system/own.slice")
+    world.write("/usr/lib/systemd/system/user.slice")
+    shown = world.write("/shown", "A=1\n\nActiveState=inactive\n\nTasksMax=9\nActiveState=active\n")
+    asked = f"echo $2 $3 $4 $5 >>{world.root}/asked; cat {shown}"
+    world.program("systemctl", asked)
+    world.docker("exit 1")
+    found = world.probe("dash")
+    assert (world.root / "asked").read_text() == "show docker.service docker.socket oakum.slice\n"
+    assert found["unit"].lines == ("A=1",)
+    assert found["unit.slice"].lines == ("TasksMax=9", "ActiveState=active")
+    assert found["unit.slices"].lines == ("own.slice", "user.slice")
+    assert "asking would start it" not in str(found["engine.version"].reason), "no socket listens"
+
+
+def test_a_systemctl_that_says_nothing_of_the_slice(world: World) -> None:
+    (world.root / "run/systemd/system").mkdir(parents=True)
+    world.program("systemctl", "echo A=1")
+    assert world.probe()["unit.slice"].reason == "systemctl show said nothing of oakum.slice"
+
+
+STATUS, RULES = "enabled 1\nfailure 1\npid 0", "No rules"
+
+
+def auditing(world: World, status: str = STATUS, rules: str = RULES, ended: int = 0) -> None:
+    world.write("/status", f"{status}\n")
+    world.write("/rules", f"{rules}\n")
+    said = f"case $1 in -s) cat {world.root}/status ;; *) cat {world.root}/rules ;; esac"
+    world.program("auditctl", f"{said}; exit {ended}")
+    world.program("augenrules", "exit 9")
+
+
+MANY = """\
+-w /etc/docker/ -p wa -k secret-name
+-a always,exit -S all -F path=/usr/bin/runc -F perm=x -F key=secret-name
+-a always,exit -S execve -F key=secret-name
+LIST_RULES: exit,always dir=/etc/docker (0xb) perm=wa key=secret-name"""
+WATCHES = (
+    "-w /etc/docker/ -p wa",
+    "-a always,exit -S all -F path=/usr/bin/runc -F perm=x",
+    "LIST_RULES: exit,always dir=/etc/docker (0xb) perm=wa",
+)
+
+
+@pytest.mark.parametrize(
+    ("known", "enabled", "rules"),
+    [
+        pytest.param({}, Raw(text="1"), Raw(lines=()), id="no-rules"),
+        pytest.param({"rules": MANY}, Raw(text="1"), Raw(lines=WATCHES), id="watches-alone"),
+        pytest.param({"status": "enabled 2"}, Raw(text="2"), Raw(lines=()), id="locked"),
+        pytest.param(
+            {"status": "AUDIT_STATUS: enabled=0 flag=1"}, Raw(text="0"), Raw(lines=()), id="of-old"
+        ),
+        pytest.param(
+            {"status": "", "rules": "You must be root to run this program.", "ended": 4},
+            *[Raw(reason="auditctl: You must be root to run this program.")] * 2,
+            id="not-root",
+        ),
+        pytest.param(
+            {"rules": "Error sending rule list data request (Operation not permitted)", "ended": 1},
+            *[Raw(reason="auditctl: Error sending rule list data request (Operation not "
+                  "permitted)")] * 2,
+            id="not-permitted",
+        ),
+        pytest.param(
+            {"status": "", "rules": ""},
+            *[Raw(reason="auditctl: it said nothing")] * 2,
+            id="nothing-said",
+        ),
+    ],
+)  # fmt: skip
+def test_audit(world: World, known: dict[str, str], enabled: Raw, rules: Raw) -> None:
+    auditing(world, **known)
+    found = world.probe()
+    assert (found["audit.enabled"], found["audit.rules"]) == (enabled, rules)
+    assert "secret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "loader"),
+    [
+        pytest.param(None, "augenrules", id="no-file-yet"),
+        pytest.param("", "augenrules", id="empty"),
+        pytest.param(
+            "## This file is automatically generated from /etc/audit/rules.d\n-D\n",
+            "augenrules",
+            id="generated",
+        ),
+        pytest.param("-D\n-w /etc/passwd\n", "by hand", id="by-hand"),
+    ],
+)
+def test_who_puts_the_rules_together(world: World, text: str | None, loader: str) -> None:
+    auditing(world)
+    if text is not None:
+        world.write("/etc/audit/audit.rules", text)
+    assert world.probe()["audit.loader"].text == loader
+
+
+def test_no_audit(world: World) -> None:
+    found = world.probe()
+    assert found["audit.enabled"].text == "absent"
+    for name in ("loader", "rules", "paths"):
+        assert found[f"audit.{name}"].reason == "auditctl is not installed"
+
+
+def test_what_there_is_to_audit(world: World) -> None:
+    auditing(world)
+    world.program("dockerd", "echo Docker version 20.10.24, build 1")
+    world.program("runc", "")
+    world.write("/bin/containerd", "", 0o644)  # no program
+    world.write("/etc/default/docker")
+    world.write("/lib/systemd/system/docker.service")
+    world.write(JSON, "{}")
+    world.write("/srv/docker/x")
+    (world.root / "var/lib").mkdir(parents=True)
+    (world.root / "var/lib/docker").symlink_to(world.root / "srv/docker")
+    (world.root / "run/systemd/system").mkdir(parents=True)
+    unit = f"FragmentPath={world.root}/lib/systemd/system/docker.service"
+    world.program("systemctl", f"printf '{unit}\\n\\nFragmentPath=\\n\\nTasksMax=1\\n'")
+    assert world.probe()["audit.paths"].lines == (
+        "program /bin/dockerd",
+        "program /bin/runc",
+        "folder /etc/docker",
+        "folder /srv/docker",
+        f"file {JSON}",
+        "file /etc/default/docker",
+        "file /lib/systemd/system/docker.service",
+    )
 
 
 FIRST, LAST = "20260131T110000Z-0a0b0c0d", "20260131T120000Z-1a2b3c4d"

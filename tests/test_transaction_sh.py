@@ -1212,6 +1212,164 @@ def test_a_silent_client_does_not_stretch_the_wait(dash):
     assert 4 <= len(looks) <= 20
 
 
+# Values of the kernel, and who has to be told -----------------------------------------------------
+
+SYSTEMD, AUDIT = ("load", "systemd"), ("load", "audit")
+SAYS = """#!/bin/sh
+echo "${0##*/} $*" >>"$WORLD/calls"
+. "$WORLD/on-${0##*/}"
+"""
+
+
+def with_audit(sandbox: Sandbox) -> None:
+    for name in ("auditctl", "augenrules"):
+        sandbox.tool(name, SAYS)
+        sandbox.say(f"on-{name}", "")
+
+
+def test_a_value_is_written_in_place(sandbox):
+    """No other file can take its place there, nor can anything lie beside it."""
+    there = sandbox.panic.stat()
+    run = sandbox.run(sandbox.value("10"), NONE)
+
+    assert (run.code, run.verdict, run.err) == (0, f"verdict confirmed {ID}", "")
+    assert sandbox.panic.read_bytes() == b"10\n"
+    now = sandbox.panic.stat()
+    assert (now.st_ino, now.st_mode) == (there.st_ino, there.st_mode)
+    was, new = digest(b"0\n"), digest(b"10\n")
+    assert sandbox.ledger[1] == f"{ID} file 1 {was} {new} {sandbox.panic}"
+    folder = sandbox.folder()
+    assert (folder / "1.was").read_bytes() == b"0\n"
+    assert (folder / "1.was").stat().st_mode & 0o777 == 0o644
+    assert not (folder / "1.staged").exists()
+    assert sandbox.left_behind == ["etc/daemon.json"]
+
+
+def test_a_value_that_changed_is_stale(sandbox):
+    run = sandbox.run(sandbox.file(), sandbox.value("10", before="5"), RESTART)
+
+    assert run.verdict == f"verdict refused {ID}"
+    assert run.err == f"refused: stale: {sandbox.panic} is no longer what the plan was made from\n"
+    assert sandbox.untouched
+
+
+def test_a_value_is_put_back(sandbox):
+    there = sandbox.panic.stat()
+    sandbox.when_restarted(ONLY_THE_OLD_FILE_WORKS.format(sandbox.config))
+    run = sandbox.run(sandbox.value("10"), sandbox.file(), RESTART)
+
+    assert run.verdict == f"verdict rolled-back {ID}"
+    assert sandbox.panic.stat().st_ino == there.st_ino
+    assert sandbox.untouched
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        pytest.param("echo 7", id="it-takes-another"),
+        pytest.param("false", id="it-takes-none"),
+    ],
+)
+def test_a_value_that_the_kernel_does_not_take(dash, instead):
+    dash.more['cat "$staged" >"$path"'] = f'{instead} >"$path"'
+    run = dash.run(dash.file(), dash.value("10"), RESTART)
+
+    assert (run.code, run.verdict) == (2, f"verdict rolled-back {ID}")
+    assert run.err.startswith(f"failed: the kernel does not take {dash.panic}\n")
+    assert dash.restarts == 0
+    assert dash.untouched
+
+
+def test_somebody_else_s_value_is_kept_and_said(dash):
+    dash.of_the_lab()
+    session = dash.launch(dash.text(dash.value("10"), dash.file(), RESTART), crash="swapped:pause")
+    dash.paused()
+    dash.panic.write_bytes(b"30\n")
+    dash.go_on()
+    run = dash.finished(session)
+
+    assert run.verdict == f"verdict rolled-back {ID}"
+    assert f"failed: somebody else wrote {dash.panic} meanwhile\n" in run.err
+    assert (dash.folder() / "1.foreign").read_bytes() == b"30\n"
+    assert dash.untouched
+
+
+def test_a_value_is_taken_back_by_a_rollback(dash):
+    dash.run(dash.value("10"), NONE)
+    back = dash.value("0", before="10")
+    run = dash.run(("about", "rollback", BY, PLAN, "icc"), back, ("undoes", ID), NONE, id=OTHER)
+
+    assert run.verdict == f"verdict confirmed {OTHER}"
+    assert dash.untouched
+
+
+def test_who_reads_a_file_is_told_before_dockerd(sandbox):
+    with_audit(sandbox)
+    config = quote(str(sandbox.config))
+    sandbox.say("on-augenrules", f'cat {config} >"$WORLD/read"')
+    run = sandbox.run(sandbox.file(), SYSTEMD, AUDIT, RESTART)
+
+    assert run.verdict == f"verdict confirmed {ID}"
+    told = ("systemctl daemon-reload", "auditctl", "augenrules", "systemctl restart")
+    assert [call for call in sandbox.calls() if call.startswith(told)] == [
+        "systemctl daemon-reload",
+        "auditctl -D -k oakum-docker",
+        "augenrules --load",
+        "systemctl restart docker.service",
+    ]
+    assert sandbox.heard("read") == AFTER.decode()
+
+
+@pytest.mark.parametrize(
+    ("word", "tool", "said"),
+    [
+        pytest.param("audit", "augenrules", "Error in line 3", id="audit"),
+        pytest.param("audit", "auditctl", "Operation not permitted", id="audit-first"),
+        pytest.param("luck", None, "nobody here knows it", id="unknown-word"),
+    ],
+)
+def test_what_cannot_be_loaded_is_put_back(sandbox, word, tool, said):
+    """Those that could be told before are told again, of the former files."""
+    with_audit(sandbox)
+    if tool:
+        sandbox.say(f"on-{tool}", f'echo first; echo "{said}" >&2; exit 1')
+    run = sandbox.run(sandbox.file(), SYSTEMD, ("load", word), RESTART)
+
+    assert (run.code, run.verdict) == (2, f"verdict rolled-back {ID}")
+    reason = f"failed: what changed could not be loaded into {word}: {said}\n"
+    assert run.err == reason * 2, "and so it is said of the way back"
+    assert sandbox.restarts == 0
+    assert len(sandbox.calls("systemctl daemon-reload")) == 2
+    assert sandbox.untouched
+
+
+def test_who_reads_a_file_is_told_when_it_is_put_back(sandbox):
+    with_audit(sandbox)
+    config = quote(str(sandbox.config))
+    sandbox.say("on-augenrules", f'cat {config} >"$WORLD/read"')
+    sandbox.when_restarted(ONLY_THE_OLD_FILE_WORKS.format(sandbox.config))
+    run = sandbox.run(sandbox.file(), AUDIT, RESTART)
+
+    assert run.verdict == f"verdict rolled-back {ID}"
+    assert len(sandbox.calls("augenrules --load")) == 2
+    assert sandbox.heard("read") == BEFORE.decode()
+    assert sandbox.untouched
+
+
+def test_nobody_is_told_of_a_change_that_was_refused(dash):
+    with_audit(dash)
+    run = dash.run(dash.file(before=b"other"), SYSTEMD, AUDIT, RESTART)
+
+    assert run.verdict == f"verdict refused {ID}"
+    assert dash.calls("augenrules") + dash.calls("systemctl daemon-reload") == []
+
+
+def test_without_systemd_nobody_has_to_be_told_of_units(make):
+    plain = make("dash", systemd=False)
+    assert plain.run(plain.file(), SYSTEMD, NONE).verdict == f"verdict confirmed {ID}"
+    assert plain.calls("systemctl") == []
+
+
 # Ended on the way --------------------------------------------------------------------------------
 
 CANDIDATE = b'{"icc": false, "live-restore": true}'
@@ -1235,6 +1393,8 @@ def full(sandbox: Sandbox) -> list[Call]:
     sandbox.of_the_lab()
     return [
         sandbox.file(CANDIDATE),
+        sandbox.value("10"),
+        ("load", "systemd"),
         SHADOW,
         ("bridge", str(sandbox.config), BRIDGE),
         ("reset", OFF.decode()),
@@ -1261,7 +1421,7 @@ def test_recovers_from_everywhere(dash, point, word):
     assert dash.ending().split()[0] == word
     assert dash.journal()[-1] == f"verdict {word}"
     if word == "confirmed":
-        assert dash.config.read_bytes() == CANDIDATE
+        assert (dash.config.read_bytes(), dash.panic.read_bytes()) == (CANDIDATE, b"10\n")
         assert dash.left_behind == ["etc/daemon.json"]
     else:
         assert dash.untouched

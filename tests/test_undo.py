@@ -501,6 +501,59 @@ def test_after_all_nothing_of_ours_is_there():
     assert still == "still there after the rollback: /var/lib/oakum"
 
 
+# Files and values beside daemon.json -------------------------------------------------------------
+
+UNIT, PANIC = "/etc/systemd/system/oakum.slice", "/proc/sys/kernel/panic"
+IN_SLICE = {"cgroup-parent": "oakum.slice"}
+
+
+def beside() -> Past:
+    """A host that got a unit, a value of the kernel and a key of daemon.json."""
+    made = Past({DAEMON_JSON: file(None), PANIC: file(b"0\n", PANIC)})
+    steps = (
+        write(UNIT, None, b"[Slice]\n"),
+        write(PANIC, b"0\n", b"10\n"),
+        write(DAEMON_JSON, None, text(IN_SLICE)),
+    )
+    made.carry_out(Plan((), steps), controls="kernel-panic,resource-isolation")
+    return made
+
+
+def test_what_is_beside_daemon_json_goes_back_too():
+    found = back(beside(), config=IN_SLICE)
+    assert [(change.path, change.before, change.after) for change in found.changes] == [
+        (UNIT, b"[Slice]\n", None),
+        (PANIC, b"10\n", b"0\n"),
+        (DAEMON_JSON, text(IN_SLICE), None),
+    ]
+    assert found.disruption is Disruption.RESTART
+    assert [change.disruption for change in found.changes[:2]] == [Disruption.NONE] * 2
+
+
+def test_without_daemon_json_nothing_restarts():
+    made = beside()
+    made.edit(None)
+    found = back(made)
+    assert [change.path for change in found.changes] == [UNIT, PANIC]
+    assert found.disruption is Disruption.NONE
+
+
+def test_a_value_that_somebody_set_since_is_a_conflict():
+    made = beside()
+    made.edit(b"30\n", PANIC)
+    (reason,) = held(back(made, config=IN_SLICE))
+    assert f"conflict: {PANIC} is 30 now; {identity(1)} had left 10, and before there was 0" in (
+        reason
+    )
+
+
+def test_a_value_that_is_back_already_is_left():
+    made = beside()
+    made.edit(b"0\n", PANIC)
+    found = back(made, config=IN_SLICE)
+    assert [change.path for change in found.changes] == [UNIT, DAEMON_JSON]
+
+
 # Over all files and policies ---------------------------------------------------------------------
 
 VALUES = st.recursive(

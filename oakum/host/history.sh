@@ -40,6 +40,8 @@ reason() {
 # bytes NAME FILE MOST: the exact bytes of a file.
 bytes() {
     size=$(stat -L -c %s "$2")
+    # A value of the kernel says nothing of its size before it is read.
+    case $2 in /proc/sys/*) [ ! -r "$2" ] || size=$(head -c 4096 "$2" | wc -c) ;; esac
     if [ -z "$size" ] || [ ! -r "$2" ]; then
         reason "permission denied: $2" "$1"
     elif [ "$size" -gt "$3" ] || [ $((2 * size)) -gt $room ]; then

@@ -507,17 +507,22 @@ say_dockerd() {
 
 say_unit() {
     if [ $init != systemd ]; then
-        reason "no systemd on this host" unit
+        reason "no systemd on this host" unit unit.slice
     else
-        shown=$(limit "$patience" systemctl --no-pager show docker.service docker.socket \
+        shown=$(limit "$patience" systemctl --no-pager show docker.service docker.socket oakum.slice \
             -p LoadState -p ActiveState -p SubState -p UnitFileState -p FragmentPath \
             -p DropInPaths -p ExecStart -p EnvironmentFiles -p NeedDaemonReload -p NRestarts \
-            -p MainPID -p LimitNOFILE -p LimitCORE -p LimitNPROC -p LimitMEMLOCK -p LimitSTACK)
+            -p MainPID -p LimitNOFILE -p LimitCORE -p LimitNPROC -p LimitMEMLOCK -p LimitSTACK \
+            -p TasksMax -p MemoryMax)
         ended=$?
         unit=${shown%%"$nl$nl"*}
+        shown=${shown#"$unit"}
+        shown=${shown#"$nl$nl"}
+        socket_unit=${shown%%"$nl$nl"*}
         # A socket that listens for a stopped daemon starts it at the first question.
-        case $shown$nl in *"$nl$nl"*"ActiveState=active$nl"*) wakes_up=yes ;; esac
+        case $socket_unit$nl in *"ActiveState=active$nl"*) wakes_up=yes ;; esac
         block unit "$unit" "systemctl show ended with status $ended"
+        block unit.slice "${shown#"$socket_unit"}" "systemctl show said nothing of oakum.slice"
     fi
     say_unit_environment
 }
@@ -1393,21 +1398,62 @@ immutable() {
     return 1
 }
 
+# path_of NAME: $path is where that file lies.
+path_of() {
+    case $1 in
+        daemon) path=$config ;;
+        subuid | subgid) path=/etc/$1 ;;
+        seccomp) path=/etc/docker/oakum-seccomp.json ;;
+        sysctl) path=/etc/sysctl.d/60-oakum.conf ;;
+        slice) path=/etc/systemd/system/oakum.slice ;;
+        dropin) path=/etc/systemd/system/docker.service.d/oakum.conf ;;
+        audit) path=/etc/audit/rules.d/oakum-docker.rules ;;
+    esac
+}
+
+# All files by one stat, one tr, and one od for each that is there.
 say_files() {
-    seccomp=/etc/docker/oakum-seccomp.json
-    set -- "$root"
-    for path in /etc/subuid /etc/subgid $seccomp "$config" "$root"; do
+    names='daemon subuid subgid seccomp sysctl slice dropin audit'
+    resolve "$root"
+    set -- "$root" "$target" "${target%/*}"
+    for name in $names; do
+        path_of "$name"
         resolve "$path"
         set -- "$@" "$target" "${target%/*}"
     done
-    read_mounts "$@"
+    read_mounts "$@" /proc/sys/kernel/panic
     attributes=
     [ "$uid" != 0 ] || attributes=$(lsattr -d "$@")
-    say_file daemon "$config"
-    config_changed=$changed
-    say_file subuid /etc/subuid
-    say_file subgid /etc/subgid
-    say_file seccomp $seccomp
+    stats=$(stat -L -c '%a %u %g %s %Y %Z %n' "$@")
+    dumped='' left=$room
+    set --
+    for name in $names; do
+        path_of "$name"
+        resolve "$path"
+        find_stat
+        if [ -f "$target" ] && [ -r "$target" ] && [ "${bytes:-9999999}" -le 1048576 ] &&
+            [ $((2 * bytes)) -le "$left" ]; then
+            left=$((left - 2 * bytes)) dumped="$dumped $name "
+            set -- "$@" "$target"
+        fi
+    done
+    dumps=$(for one; do printf / && od -An -v -tx1 -N 1048577 "$one"; done | tr -d ' \n')
+    IFS=/
+    # shellcheck disable=SC2086 # nothing, and then one word for each file
+    set -- $dumps
+    IFS=$blank
+    for name in $names; do
+        hex=none
+        case $dumped in *" $name "*)
+            [ $# = 0 ] || shift
+            hex=${1-}
+            ;;
+        esac
+        path_of "$name"
+        say_file "$name" "$path"
+        [ "$name" != daemon ] || config_changed=$changed
+    done
+    say_sysctl_writable
 }
 
 # Mode in hexadecimal, owner, group, device and name of all that root alone should write, and of the
@@ -1449,7 +1495,23 @@ say_modes() {
     fi
 }
 
-# say_file NAME PATH; $changed is when the file became what it is.
+# find_stat: $mode, $owner, $group, $bytes and the time of $target; $bytes is empty without it.
+find_stat() {
+    bytes='' changed=0
+    IFS=$nl
+    for row in $stats; do
+        IFS=$blank
+        [ "${row#* * * * * * }" = "$target" ] || continue
+        # shellcheck disable=SC2086 # mode uid gid size mtime ctime name
+        set -- $row
+        # A copy may keep the time of its original; only the kernel says when it came here.
+        mode=$1 owner=$2 group=$3 bytes=$4 changed=$5
+        [ "$6" -le "$changed" ] || changed=$6
+    done
+    IFS=$blank
+}
+
+# say_file NAME PATH: with $hex, what it holds; $changed is when the file became what it is.
 say_file() {
     file=file.$1 changed=0
     value "$file.path" "$2"
@@ -1473,30 +1535,23 @@ say_file() {
 }
 
 say_existing_file() {
-    # shellcheck disable=SC2046 # mode uid gid size mtime ctime
-    set -- $(stat -L -c '%a %u %g %s %Y %Z' "$target")
-    if [ $# != 6 ]; then
+    find_stat
+    if [ -z "$bytes" ]; then
         reason "stat could not read $target" "$file.stat" "$file.bytes"
         return
     fi
-    # A copy may keep the time of its original; only the kernel says when it came here.
-    changed=$5
-    [ "$6" -le "$changed" ] || changed=$6
-    value "$file.stat" "$kind $1 $2 $3 $4 $changed"
+    value "$file.stat" "$kind $mode $owner $group $bytes $changed"
     if [ $kind != file ]; then
         reason "$target is no regular file" "$file.bytes"
     elif [ ! -r "$target" ]; then
         reason "permission denied: $target" "$file.bytes"
-    elif [ "$4" -gt 1048576 ] || [ $((2 * $4)) -gt $room ]; then
-        reason "$target has $4 bytes, too much to send" "$file.bytes"
+    elif [ "$hex" = none ] || [ $((2 * bytes)) -gt $room ]; then
+        reason "$target has $bytes bytes, too much to send" "$file.bytes"
+    elif [ ${#hex} = $((2 * bytes)) ]; then
+        room=$((room - ${#hex}))
+        printf '@%s %s\n' "$file.bytes" "$hex"
     else
-        hex=$(od -An -v -tx1 -N 1048577 "$target" | tr -d ' \n')
-        if [ ${#hex} = $((2 * $4)) ]; then
-            room=$((room - ${#hex}))
-            printf '@%s %s\n' "$file.bytes" "$hex"
-        else
-            reason "$target changed while it was read, or od is missing" "$file.bytes"
-        fi
+        reason "$target changed while it was read, or od is missing" "$file.bytes"
     fi
 }
 
@@ -1525,6 +1580,126 @@ say_writable() {
         *,ro,*) no="read-only file system at $mount_point" ;;
     esac
     value "$file.writable" "${no:+no: }${no:-yes}"
+}
+
+# --- Settings beside daemon.json ---
+
+say_sysctl_writable() {
+    mount_of /proc/sys/kernel/panic
+    no=
+    [ -w /proc/sys/kernel/panic ] || no="/proc/sys cannot be written, not even by root"
+    case ,$mount_flags, in *,ro,*) no="read-only file system at $mount_point" ;; esac
+    [ "$uid" = 0 ] || no="not root"
+    value sysctl.writable "${no:+no: }${no:-yes}"
+}
+
+# Who sets the same values at the next boot.
+say_sysctl_files() {
+    set +f
+    set -- /etc/sysctl.conf /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf \
+        /usr/lib/sysctl.d/*.conf /lib/sysctl.d/*.conf
+    set -f
+    for path; do
+        if [ -e "$path" ] && [ ! -r "$path" ]; then
+            reason "permission denied: $path" sysctl.files
+            return
+        fi
+    done
+    block sysctl.files "$(grep -sE \
+        "^[ $tab]*-?[ $tab]*kernel[./](panic|panic_on_oops)[ $tab]*=" /dev/null "$@")"
+}
+
+# The slices that somebody wrote a unit for.
+say_slices() {
+    set +f
+    set -- /etc/systemd/system/*.slice /run/systemd/system/*.slice \
+        /usr/local/lib/systemd/system/*.slice /usr/lib/systemd/system/*.slice \
+        /lib/systemd/system/*.slice
+    set -f
+    slices=
+    for path; do
+        if [ -e "$path" ] && [ ${#slices} -lt 9000 ]; then slices=$slices${path##*/}$nl; fi
+    done
+    block unit.slices "$slices"
+}
+
+# What the kernel watches, not what some file says; of other rules nothing is told.
+say_audit() {
+    if ! has auditctl; then
+        value audit.enabled absent
+        reason "auditctl is not installed" audit.loader audit.rules audit.paths
+        return
+    fi
+    loader=missing line=
+    if has augenrules; then loader=augenrules; fi
+    if [ -s /etc/audit/audit.rules ] && [ -r /etc/audit/audit.rules ]; then
+        read -r line </etc/audit/audit.rules
+        case $line in
+            '## This file is automatically generated from '*) ;;
+            *) loader='by hand' ;;
+        esac
+    fi
+    value audit.loader "$loader"
+    said=$({
+        limit "$patience" auditctl -s
+        limit "$patience" auditctl -l
+        echo "ended with $?"
+    } 2>&1)
+    enabled='' rules=''
+    IFS=$nl
+    for line in $said; do
+        case $line in
+            'enabled '*) enabled=${line#* } ;;
+            'AUDIT_STATUS: enabled='*)
+                enabled=${line#*=}
+                enabled=${enabled%% *}
+                ;;
+            '-w '* | *' path='* | *' dir='*)
+                line=${line%% -k *}
+                line=${line%% -F key=*}
+                rules=$rules${line%% key=*}$nl
+                ;;
+        esac
+    done
+    IFS=$blank
+    last_line "${said%"$nl"*}"
+    case $enabled:$said in
+        [012]:*'ended with 0')
+            value audit.enabled "$enabled"
+            block audit.rules "$rules"
+            ;;
+        *) reason "auditctl: ${text:-it said nothing}" audit.enabled audit.rules ;;
+    esac
+    say_audit_paths
+}
+
+# What there is to watch on this host: programs, folders and files.
+say_audit_paths() {
+    watched='' paths=''
+    IFS=:
+    for name in containerd containerd-shim containerd-shim-runc-v1 containerd-shim-runc-v2 runc; do
+        for path in $PATH; do
+            if [ -f "$path/$name" ] && [ -x "$path/$name" ]; then
+                watched="${watched}program $path/$name$nl"
+                break
+            fi
+        done
+    done
+    IFS=$nl
+    for line in $unit$nl$socket_unit; do
+        case $line in FragmentPath=/*) paths=$paths${line#*=}$nl ;; esac
+    done
+    for path in /run/containerd /etc/docker "$root" /run/containerd/containerd.sock "$config" \
+        /etc/default/docker /etc/sysconfig/docker /etc/containerd/config.toml $paths; do
+        resolve "$path"
+        if [ -d "$target" ]; then
+            watched="${watched}folder $target$nl"
+        elif [ -e "$target" ]; then
+            watched="${watched}file $target$nl"
+        fi
+    done
+    IFS=$blank
+    block audit.paths "${dockerd:+program $dockerd$nl}$watched"
 }
 
 # The start is known within two seconds; there the pidfile tells, which is written right after
@@ -1770,7 +1945,7 @@ look_at_open_transaction() {
 # Nothing of these comes from the caller's environment.
 unset os os_usr boot entropy hardware init_comm lsm lsm_guess hwrng container sysctl kubelet \
     trust images overlaid no_images running format engines containerds entropy_daemons details btime dockerd_pid dockerd_uid dockerd_started args \
-    containerd_pid state unit shown environment selinux cri_dockerd wakes_up silent info most home info_containers info_images info_root
+    containerd_pid state unit socket_unit shown environment selinux cri_dockerd wakes_up silent info most home info_containers info_images info_root
 
 echo 'oakum-probe 1 begin'
 uid=$(id -u)
@@ -1808,6 +1983,9 @@ say_layers
 find_store
 say_files
 say_modes
+say_sysctl_files
+say_slices
+say_audit
 say_reloaded
 value user.dockremap "$remap"
 if [ -r /etc/group ]; then value group.docker "${group:-none}"; else reason "no /etc/group" group.docker; fi

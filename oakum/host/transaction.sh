@@ -33,7 +33,7 @@ KEEP=10 # folders of transactions that are not in force
 command=apply by=- plan=- controls=-
 answer=60 watch=25 shadow=20 wanted=available
 action=none live_restore_first=no containers=stay leaving=no
-count=0 expects=0 undone=''
+count=0 expects=0 undone='' loaders=''
 
 # --- What is written down ---
 
@@ -95,6 +95,7 @@ limits() { answer=$1 watch=$2 shadow=$3; }
 preflight() { wanted=$1; }
 undoes() { undone="$undone $1"; }
 leave() { leaving=yes; }
+load() { loaders="$loaders $1"; } # load systemd|audit: who has to be told of files that changed
 
 # file PATH MODE OWNER GROUP SHA256-OF-THE-FORMER-BYTES|absent CONTENT
 file() {
@@ -152,6 +153,9 @@ expect() {
 # service none|reload|restart LIVE-RESTORE-FIRST(yes|no) CONTAINERS(stay|may-stop)
 service() { action=$1 live_restore_first=$2 containers=$3; }
 
+# value PATH: a value of the kernel is written in place, for nothing can be renamed there.
+value() { case $1 in /proc/sys/*) ;; *) return 1 ;; esac; }
+
 each_file() { # each_file COMMAND…: with n, path and staged set
     n=0
     while [ "$n" -lt "$count" ]; do
@@ -159,6 +163,7 @@ each_file() { # each_file COMMAND…: with n, path and staged set
         [ -e "$dir/$n.path" ] || continue # it was ended before it had written that down
         path=$(cat "$dir/$n.path")
         staged=${path%/*}/.${path##*/}.oakum-$id
+        ! value "$path" || staged=$dir/$n.staged
         "$@" || return
     done
 }
@@ -213,6 +218,7 @@ run() {
     point armed-timer
     step arm
     swap
+    tell_loaders || fail "$heard"
     act
     settle
     confirm
@@ -262,8 +268,9 @@ stage() {
         (umask 022 && mkdir -p "$parent") || refuse "cannot make $parent"
     fi
     cat "$dir/$n.new" >"$staged" || refuse "cannot write beside $path"
-    chown "$owner:$group" "$staged" || refuse "cannot own $staged"
-    chmod "$mode" "$staged" || refuse "cannot own $staged"
+    # A value keeps its own owner and mode.
+    value "$path" || chown "$owner:$group" "$staged" && chmod "$mode" "$staged" ||
+        refuse "cannot own $staged"
     [ "$(digest "$staged")" = "$(digest "$dir/$n.new")" ] || refuse "cannot write beside $path"
     flush "$staged"
 }
@@ -629,6 +636,7 @@ write_boot_unit() {
 Description=Undo what a power cut left of an oakum transaction
 DefaultDependencies=no
 RequiresMountsFor=$STATE /etc
+After=systemd-sysctl.service
 Before=docker.service
 ConditionPathExists=$dir/transaction.sh
 # There until the next boot: a daemon-reload while this runs must not call the undo.
@@ -668,6 +676,10 @@ swap() {
 put() {
     if [ -e "$dir/$n.gone" ]; then
         rm -f "$path" || fail "cannot remove $path"
+    elif value "$path"; then
+        cat "$staged" >"$path" && [ "$(digest "$path")" = "$(digest "$staged")" ] ||
+            fail "the kernel does not take $path"
+        rm -f "$staged"
     else
         mv -f "$staged" "$path" || fail "cannot replace $path"
     fi
@@ -680,6 +692,27 @@ ours() {
     if [ -e "$dir/$n.gone" ]; then [ "$now" = absent ]; else
         [ "$now" = "$(digest "$dir/$n.new")" ]
     fi || fail "somebody else wrote $path meanwhile"
+}
+
+# tell_loaders: systemd and the audit rules are read anew; what went wrong is in $heard.
+tell_loaders() {
+    for loader in $loaders; do
+        case $loader in
+            systemd) ! systemd || heard=$(timeout 60 systemctl daemon-reload 2>&1 9>&-) ;;
+            audit) heard=$(load_audit_rules 2>&1 9>&-) ;;
+            *) heard="nobody here knows it" && false ;;
+        esac || {
+            heard=$(printable "$(printf '%s\n' "$heard" | tail -n 1)")
+            heard="what changed could not be loaded into $loader: $heard"
+            return 1
+        }
+    done
+}
+
+# Those of ours first go by their key: rules that nothing deletes before would be there twice, and
+# those of a file that is gone would stay.
+load_audit_rules() {
+    timeout 20 auditctl -D -k oakum-docker && timeout 60 augenrules --load
 }
 
 touched() { printf '%s' "$1" >"$dir/touched" && flush "$dir/touched"; }
@@ -908,6 +941,7 @@ undo() {
     each_file restore
     each_file remove_parent
     sync
+    tell_loaders || journal "failed $heard"
     point restored
     # A dockerd that was told nothing is left alone: a restart that it did not have would stop
     # containers. A reload is taken back by a reload, but a daemon that is gone has to be started.
@@ -962,7 +996,7 @@ restore() {
     new=absent was=absent
     [ ! -e "$dir/$n.new" ] || new=$(digest "$dir/$n.new")
     [ ! -e "$dir/$n.was" ] || was=$(digest "$dir/$n.was")
-    [ "$now" != "$was" ] || [ "$now" = absent ] || same_stat || now=changed
+    [ "$now" != "$was" ] || [ "$now" = absent ] || value "$path" || same_stat || now=changed
     [ "$now" != "$was" ] || return 0
     # A stranger's edit is kept, and where it lies is said.
     case $now in
@@ -974,6 +1008,8 @@ restore() {
     esac
     if [ "$was" = absent ]; then
         rm -f "$path"
+    elif value "$path"; then
+        cat "$dir/$n.was" >"$path"
     else
         cp -p "$dir/$n.was" "$staged-undo" && flush "$staged-undo" && mv -f "$staged-undo" "$path"
     fi || {

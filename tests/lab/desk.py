@@ -60,7 +60,13 @@ class Operator:
         self.folder = folder
         known_hosts = folder / "known_hosts"
         known_hosts.write_text("".join(f"{host.known_hosts}\n" for host in hosts))
-        shared = {"oakum_default_ulimits": GRANTABLE, "oakum_time_limits": HASTE, **data}
+        shared = {
+            "oakum_default_ulimits": GRANTABLE,
+            "oakum_time_limits": HASTE,
+            # What is only audited would be held on every host here; it has scenarios of its own.
+            "oakum_resource_isolation": "off",
+            **data,
+        }
         self.entries = [
             (host.name, {**inventory_data(host, known_hosts), **shared}) for host in hosts
         ]

@@ -38,9 +38,12 @@ def test_fresh_engine_is_hardened_and_stays_so(docker_host: LabHost, operator: T
     assert seen.code == 1
     jsonschema.validate(seen.report, report_schema())
     assert statuses(seen.host()) == {
+        "audit-rules": "not-applicable",
         "default-ulimits": "drift",
         "entropy": "not-applicable",
+        "kernel-panic": "not-applicable",
         "live-restore": "drift",
+        "resource-isolation": "not-applicable",
         "seccomp": "ok",
         "storage-driver": "ok",
         "userland-proxy": "drift",

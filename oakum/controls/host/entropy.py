@@ -13,6 +13,10 @@ NO_LONGER_BLOCKS: Final = Version("5.6")
 """From this kernel /dev/random never blocks once it is seeded (linux commit 30c08efec888)."""
 
 
+CONTAINERS: Final = ("docker", "lxc", "lxc-libvirt", "podman", "openvz", "systemd-nspawn", "wsl")
+"""Where the kernel is another host's, in the words of systemd-detect-virt."""
+
+
 def fed_by(facts: HostFacts) -> str | None:
     """What keeps the entropy pool of this host from running out, or None where nothing does."""
     if facts.kernel.value >= NO_LONGER_BLOCKS:
@@ -29,7 +33,7 @@ def fed_by(facts: HostFacts) -> str | None:
 
 def haveged_where_needed(facts: HostFacts, policy: Policy) -> str:
     """A daemon that feeds the pool, where nothing else does."""
-    if facts.virt.value in ("docker", "lxc", "podman", "openvz", "systemd-nspawn", "wsl"):
+    if facts.virt.value in CONTAINERS:
         raise NotApplicable(f"inside {facts.virt.value} the pool is its host's")
     if why := fed_by(facts):
         superfluous = "; haveged runs here for nothing and may be removed"
