@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -166,7 +167,7 @@ def test_the_wish_for_setuid_files_reaches_the_host(host, policy, monkeypatch, w
         return host()
 
     monkeypatch.setattr(probe, "ask", ask)
-    deploy.HARDEN.look(None, policy(image_setuid=wanted))
+    deploy.HARDEN.look(SimpleNamespace(connector=None), policy(image_setuid=wanted))
     (text,) = sent
     assert text.startswith("OAKUM_PROBE_SETUID=yes\n#!/bin/sh\n" if wanted else "#!/bin/sh\n")
 

@@ -84,6 +84,7 @@ def test_a_fresh_host(host, policy, golden):
     found = plan(host(), policy())
 
     assert {name: status for name, status in statuses(found).items() if name in CHANGING} == {
+        "audit-rules": Status.NOT_APPLICABLE,
         "cgroup-namespaces": Status.NOT_APPLICABLE,
         "default-address-pools": Status.NOT_APPLICABLE,
         "default-ulimits": Status.DRIFT,
@@ -92,17 +93,19 @@ def test_a_fresh_host(host, policy, golden):
         "icc": Status.NOT_APPLICABLE,
         "init-process": Status.NOT_APPLICABLE,
         "iptables": Status.OK,
+        "kernel-panic": Status.NOT_APPLICABLE,
         "live-restore": Status.DRIFT,
         "log-level": Status.OK,
         "log-rotation": Status.DRIFT,
         "no-new-privileges": Status.NOT_APPLICABLE,
+        "resource-isolation": Status.NOT_APPLICABLE,
         "seccomp": Status.OK,
         "selinux-enabled": Status.NOT_APPLICABLE,
         "shutdown-timeout": Status.OK,
         "storage-driver": Status.OK,
         "userland-proxy": Status.DRIFT,
         "userns-remap": Status.NOT_APPLICABLE,
-    } | {control.id: Status.NOT_APPLICABLE for control in controls() if control.area == "images"}
+    }
     (change,) = found.changes
     assert (change.path, change.kind, change.before) == ("/etc/docker/daemon.json", Kind.FILE, None)
     assert (change.mode, change.owner, change.group) == ("644", 0, 0)

@@ -1463,7 +1463,7 @@ say_modes() {
     [ -z "$rootless" ] || etc=$home/.config/docker
     case $dockerd in */snap/*) etc=/var/snap/docker/current/etc/docker ;; esac
     set --
-    for line in $shown; do
+    for line in $unit$nl$socket_unit; do
         case $line in
             FragmentPath=/* | DropInPaths=/*) set -- "$@" "${line#*=}" ;;
             /*.conf) set -- "$@" "$line" ;;

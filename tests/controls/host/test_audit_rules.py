@@ -32,8 +32,9 @@ def audit(*, enabled: int = 1, loader: str = "augenrules", **watched: str) -> di
 @pytest.mark.parametrize(
     ("known", "wanted", "status", "reason"),
     [
-        pytest.param(audit(), {}, Status.HELD, "oakum_audit_rules is audit", id="baseline"),
-        pytest.param(audit(), {"audit_rules": "off"}, Status.NOT_APPLICABLE,
+        pytest.param(audit(), {"audit_rules": "audit"}, Status.HELD,
+                     "oakum_audit_rules is audit", id="audit"),
+        pytest.param(audit(), {}, Status.NOT_APPLICABLE,
                      "oakum_audit_rules is off", id="off"),
         pytest.param(audit(), {"profile": "strict"}, Status.DRIFT,
                      "nothing watches /etc/docker and 2 more", id="no-rules"),

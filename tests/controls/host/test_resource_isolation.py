@@ -48,8 +48,9 @@ def hardened(driver: str = "systemd", **known: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("known", "wanted", "status", "reason"),
     [
-        pytest.param(SYSTEMD, {}, Status.HELD, "oakum_resource_isolation is audit", id="baseline"),
-        pytest.param(SYSTEMD, {"resource_isolation": "off"}, Status.NOT_APPLICABLE,
+        pytest.param(SYSTEMD, {"resource_isolation": "audit"}, Status.HELD,
+                     "oakum_resource_isolation is audit", id="audit"),
+        pytest.param(SYSTEMD, {}, Status.NOT_APPLICABLE,
                      "oakum_resource_isolation is off (profile baseline)", id="off"),
         pytest.param(SYSTEMD, {"profile": "strict"}, Status.DRIFT, None, id="strict"),
         pytest.param({**CGROUPFS, "cgroup": "hybrid"}, ENFORCE, Status.DRIFT, None, id="cgroupfs"),
