@@ -1,6 +1,7 @@
 """One exec on a host, and the facts that it gives: the pyinfra side of ``host/probe.sh``."""
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Final, TypeVar
@@ -37,8 +38,10 @@ class NoAnswer(Exception):
 
 @functools.cache
 def script(name: str) -> str:
-    """The text of one of the scripts in ``oakum/host``."""
-    return files("oakum.host").joinpath(name).read_text("utf-8")
+    """One of the scripts in ``oakum/host`` as hosts get it: comments, a sixth of it, stay here, but
+    for the mark at its end."""
+    text = files("oakum.host").joinpath(name).read_text("utf-8")
+    return re.sub(r"\n[ \t]*#(?! end\n)[^\n]*", "", text)
 
 
 class DockerHost(FactBase[HostFacts | str]):
