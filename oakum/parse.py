@@ -36,7 +36,7 @@ def parse(output: Sequence[str]) -> HostFacts:
         clock=_clock(source),
         kernel_config=source.lines("kernel.config", _kernel_config),
         sysctl=source.lines("sysctl", assignments),
-        lsm=source.word("host.lsm", lambda text: tuple(text.split(","))),
+        lsm=source.word("host.lsm", lambda text: words(text.replace(",", " "))),
         apparmor=source.text("host.apparmor"),
         hwrng=source.text("entropy.hwrng"),
         rdrand=source.word("entropy.rdrand", yes_no),

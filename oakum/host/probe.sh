@@ -250,7 +250,8 @@ say_host() {
     [ ! -e /sys/fs/cgroup/cgroup.controllers ] || cgroup=v2
     value host.cgroup $cgroup
     [ ! -e /sys/fs/selinux/enforce ] || lsm_guess=selinux
-    value host.lsm "${lsm:-$lsm_guess}" "/sys/kernel/security is not mounted"
+    [ ! -d /sys/module ] || lsm_guess=${lsm_guess:-none}
+    value host.lsm "${lsm:-$lsm_guess}" "/sys is not mounted"
 }
 
 find_virt() {
@@ -1298,7 +1299,7 @@ find_users() {
     case $found in '' | *[!A-Za-z0-9_-]*) found=docker ;; esac
     accounts=$(grep -sE "^(dockremap:|$found:|[^:]*:[^:]*:${dockerd_uid:-none}:|root *= *.)" /dev/null \
         /etc/passwd /usr/lib/passwd /etc/group /usr/lib/group /etc/containerd/config.toml)
-    remap=none group='' members='' containerd_root=/var/lib/containerd
+    remap=none docker_group='' members='' containerd_root=/var/lib/containerd
     IFS=$nl
     for row in $accounts; do
         IFS=:
@@ -1308,7 +1309,7 @@ find_users() {
         case $1 in
             */group)
                 # file:name:password:gid:members
-                [ "$2" != "$found" ] || group=$4 members=$members,$5
+                [ "$2" != "$found" ] || docker_group=$4 members=$members,$5
                 ;;
             *.toml)
                 containerd_root=/${row#*=*/}
@@ -1321,16 +1322,16 @@ find_users() {
         esac
     done
     # It may be the first group of a user, whom the group does not name then.
-    case $group in
+    case $docker_group in
         '' | *[!0-9]*) accounts='' ;;
-        *) accounts=$(grep -sE "^[^:]*:[^:]*:[^:]*:$group:" /dev/null /etc/passwd /usr/lib/passwd) ;;
+        *) accounts=$(grep -sE "^[^:]*:[^:]*:[^:]*:$docker_group:" /dev/null /etc/passwd /usr/lib/passwd) ;;
     esac
     for row in $accounts; do
         row=${row#*:}
         members=$members,${row%%:*}
     done
     IFS=$blank
-    group="${group:+$found $group $members}"
+    docker_group="${docker_group:+$found $docker_group $members}"
 }
 
 # $config is the file that dockerd reads, or would read.
@@ -1988,7 +1989,7 @@ say_slices
 say_audit
 say_reloaded
 value user.dockremap "$remap"
-if [ -r /etc/group ]; then value group.docker "${group:-none}"; else reason "no /etc/group" group.docker; fi
+if [ -r /etc/group ]; then value group.docker "${docker_group:-none}"; else reason "no /etc/group" group.docker; fi
 say_data_root
 say_kubelet
 say_oakum_state

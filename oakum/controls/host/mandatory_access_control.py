@@ -35,7 +35,8 @@ def unconfined(facts: HostFacts, desired: Json) -> Iterator[str]:
         elif "selinux" not in seen:
             yield "SELinux is enforced, but not by dockerd (selinux-enabled is off)"
     elif "apparmor" not in modules:
-        yield f"kernel: neither AppArmor nor SELinux is on (its modules: {', '.join(modules)})"
+        known = f" (its modules: {', '.join(modules)})" if modules else ""
+        yield f"kernel: neither AppArmor nor SELinux is on{known}"
     elif "apparmor" not in seen:
         yield "AppArmor is on, but dockerd does not use it"
     elif facts.apparmor.value == "none":
