@@ -23,10 +23,40 @@ from oakum.controls import controls
 from oakum.exit_codes import ExitCode
 from oakum.fleet import Fleet
 from oakum.layers import Layer, resolve
-from oakum.model import Disruption, Outcome, Severity, Status
+from oakum.model import Area, Disruption, Outcome, Severity, Status
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+CAVEATS = [
+    "Compose in production, and CI with Docker Hub",
+    "Untrusted images",
+    "Content-addressable images",
+    "Kernel panic in a shared kernel",
+    "Redundancy of every resource",
+    "Monitoring",
+    "Swarm rescheduling on node failure",
+    "Kubernetes reconciliation loop",
+    "Resource isolation",
+    "Control groups",
+    "Entropy depletion",
+    "User namespaces",
+    "Seccomp",
+    "AppArmor and SELinux",
+    "Other security additions",
+    "Userland proxy and hairpin NAT",
+    "Docker's defaults",
+    "Choice of copy-on-write file system",
+    "Containers and virtual machines",
+    "Virtualised Docker on Windows and macOS",
+    "Windows Server",
+    "WSL",
+    "Alpine",
+    "Bloated images",
+    "Scalable apps, pods, composites, autopilot",
+    "Docker as magic",
+]
+"""The caveats that oakum was asked for, one by one."""
+
 CONTROLS = [control.id for control in controls()]
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text("utf-8")
@@ -72,6 +102,21 @@ def generator() -> ModuleType:
 @pytest.mark.parametrize("page", ["controls.md", "cli.md"])
 def test_generated_pages_are_current(page: str) -> None:
     assert generator().PAGES[page]() == PAGES[f"docs/{page}"], "run: make docs"
+
+
+def test_every_caveat_is_answered_by_a_control_or_says_why_not() -> None:
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", PAGES["docs/caveats.md"], re.MULTILINE)[1:]
+    assert [caveat for caveat, _ in rows] == CAVEATS
+    linked = set()
+    for caveat, answer in rows:
+        names = re.findall(r"\[([a-z-]+)\]\(controls\.md#\1\)", answer)
+        assert names or answer.startswith(("Nothing to do", "Not supported", "`oakum explain`")), (
+            caveat
+        )
+        linked |= {*names}
+    beyond = PAGES["docs/caveats.md"].split("\n## Beyond the list\n")[1]
+    linked |= {*re.findall(r"\[([a-z-]+)\]\(controls\.md#\1\)", beyond)}
+    assert sorted(linked) == CONTROLS
 
 
 def test_every_control_has_its_page() -> None:
@@ -136,7 +181,8 @@ def test_pyinfra_commands_are_whole() -> None:
 
 
 def test_readme_lists_every_control_and_exit_code() -> None:
-    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", README, re.MULTILINE)) == CONTROLS
+    rows = re.findall(rf"^\| (?:{'|'.join(Area)}) \|.*", README, re.MULTILINE)
+    assert sorted(name for row in rows for name in spans(row)) == CONTROLS
     codes = [int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)]
     assert codes == [code.value for code in ExitCode]
 
