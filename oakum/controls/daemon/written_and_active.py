@@ -1,5 +1,6 @@
 """What is written is what dockerd runs with, for each key that no other control judges."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -87,13 +88,12 @@ def apart(facts: HostFacts, desired: Json) -> Iterator[str]:
         facts.flags.value,
         facts.unit_flags.value,
     )
-    judged = {key for control in controls() for key in control.setting.keys}
     untold, found = [], False
     for key, option in options().items():
-        if key in judged or not _meant(key, facts):
-            continue
         stands = key in settings or bool(flag_for(key, coming))
-        if not stands and not flag_for(key, flags) and key not in TOLD.keys() | KEPT_BY_RELOAD:
+        if not stands and key not in TOLD.keys() | KEPT_BY_RELOAD and not flag_for(key, flags):
+            continue
+        if key in _judged() or not _meant(key, facts):
             continue
         active, lasting = _both(option, facts)
         if active is UNTOLD or lasting is UNTOLD:
@@ -106,6 +106,12 @@ def apart(facts: HostFacts, desired: Json) -> Iterator[str]:
             "daemon.json changed after dockerd started, and nothing tells whether dockerd runs "
             f"with its {', '.join(untold[:5])}" + " and others" * (len(untold) > 5)
         )
+
+
+@functools.cache
+def _judged() -> frozenset[str]:
+    """The keys that other controls see to."""
+    return frozenset(key for control in controls() for key in control.setting.keys)
 
 
 def _meant(key: str, facts: HostFacts) -> bool:
