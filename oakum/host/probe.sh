@@ -1477,7 +1477,10 @@ say_modes() {
         [ -n "$found" ] || setting $path
         [ -z "$found" ] || set -- "$@" "$found"
     done
-    for path in "$root" $store; do set -- "$@" "$path" "$path/.."; done
+    # Under userns-remap it is a directory of the data root, named by uid and gid.
+    base=$root
+    case ${root##*/} in [0-9]*.[0-9]*) base=${root%/*} ;; esac
+    for path in "$base" $store; do set -- "$@" "$path" "$path/.."; done
     set +f
     set -- "$@" "$etc"/certs.d/*/*
     set -f

@@ -37,18 +37,14 @@ def test_fresh_engine_is_hardened_and_stays_so(docker_host: LabHost, operator: T
     seen = me.plan()
     assert seen.code == 1
     jsonschema.validate(seen.report, report_schema())
-    assert statuses(seen.host()) == {
-        "audit-rules": "not-applicable",
-        "default-ulimits": "drift",
-        "entropy": "not-applicable",
-        "kernel-panic": "not-applicable",
-        "live-restore": "drift",
-        "resource-isolation": "not-applicable",
-        "seccomp": "ok",
-        "storage-driver": "ok",
-        "userland-proxy": "drift",
-        "userns-remap": "not-applicable",
+    found = statuses(seen.host())
+    assert {name for name, status in found.items() if status == "drift"} == {
+        "default-ulimits",
+        "live-restore",
+        "log-rotation",
+        "userland-proxy",
     }
+    assert not {"held", "unknown", "waived"}.intersection(found.values())
     assert docker_host.run(f"test -e {DAEMON_JSON}", check=False).returncode == 1
 
     done = me.apply()
@@ -60,7 +56,7 @@ def test_fresh_engine_is_hardened_and_stays_so(docker_host: LabHost, operator: T
 
     docker_host.import_image()
     docker_host.run_container(
-        "after", "--publish=127.0.0.1:8081:80", cmd=("httpd", "-f", "-h", "/www")
+        "after", "--publish=8081:80", cmd=("httpd", "-f", "-h", "/www")
     )
     assert docker_host.container_limits("after")["Max open files"] == ("16384", "16384")
     assert docker_host.container_limits("after")["Max core file size"] == ("0", "0")

@@ -26,6 +26,12 @@ STORE = {"containerd_root": "/var/lib/containerd"}
             id="shared",
         ),
         pytest.param(
+            {"guarded": OWN, "data_root": "/var/lib/docker/100000.100000"},
+            Status.OK,
+            None,
+            id="remapped",
+        ),
+        pytest.param(
             {"guarded": lie(path="/data"), "data_root": "/data"},
             Status.HELD,
             "/data shares",
