@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from oakum.facts import CannotTell, FileState, Reading, attempt
+from oakum.facts import CannotTell, Reading, attempt
 from oakum.model import Ending, Entry, FileEntry
+from oakum.parts import FileState
 from oakum.wire import BadProbe, Raw, readings
 
 ID: Final = "[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}"

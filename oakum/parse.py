@@ -7,9 +7,10 @@ from typing import Final
 
 from oakum import parse_engine, parse_files, parse_images, parse_settings
 from oakum.engine.flags import parse_flags
-from oakum.facts import HostFacts, Reading, Transaction, attempt
+from oakum.facts import HostFacts, Reading, attempt
 from oakum.ledger import ID
 from oakum.parse_workload import confinements, containers
+from oakum.parts import Transaction
 from oakum.reading import Source, assignments, leading_version, words, yes_no
 from oakum.wire import readings
 

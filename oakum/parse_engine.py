@@ -9,17 +9,8 @@ from packaging.version import InvalidVersion
 
 from oakum.engine.document import Document, Malformed, loads
 from oakum.engine.flags import parse_flags
-from oakum.facts import (
-    CannotTell,
-    Engine,
-    FileState,
-    Listener,
-    Process,
-    Read,
-    Reading,
-    Unread,
-    attempt,
-)
+from oakum.facts import CannotTell, Read, Reading, Unread, attempt
+from oakum.parts import Engine, FileState, Listener, Process
 from oakum.reading import Source, assignments, json_object, leading_version
 
 _INFO: Final = {

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from oakum.facts import Group, Guarded, Inodes, Space
+from oakum.parts import Group, Guarded, Inodes, Space
 
 _ROW: Final = re.compile(r"([0-9a-f]{1,8}) (\d{1,10}) (\d{1,10}) (\d{1,20}) (/.*)")
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from oakum.facts import Image, Read, Reading, SetuidFiles
+from oakum.facts import Read, Reading
+from oakum.parts import Image, SetuidFiles
 from oakum.reading import Source, json_object
 
 FIRST_YEAR: Final = 2013

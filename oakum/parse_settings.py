@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from oakum.facts import Audit, Read, Reading, attempt
+from oakum.facts import Read, Reading, attempt
+from oakum.parts import Audit
 from oakum.reading import Source
 
 

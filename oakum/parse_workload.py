@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from oakum.facts import Confinement, Container, Mount, Read, Reading
+from oakum.facts import Read, Reading
 from oakum.parse_engine import hard_limits
+from oakum.parts import Confinement, Container, Mount
 from oakum.reading import Source, json_object
 
 _TOLD: Final = (

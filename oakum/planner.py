@@ -19,8 +19,9 @@ from oakum.engine.catalogue import (
     reloadable,
 )
 from oakum.engine.document import merge
-from oakum.facts import CannotTell, Engine, HostFacts, Read
+from oakum.facts import CannotTell, HostFacts, Read
 from oakum.model import Change, Disruption, Finding, Impact, Kind, Plan, Status, loader
+from oakum.parts import Engine
 from oakum.policy import Policy
 from oakum.render import render
 

@@ -13,9 +13,10 @@ from typing import Any
 from oakum.controls import controls
 from oakum.controls.base import ABSENT
 from oakum.engine.document import Malformed, loads, merge, same
-from oakum.facts import FileState, HostFacts
+from oakum.facts import HostFacts
 from oakum.ledger import History
 from oakum.model import Entry, FileEntry, Finding, Severity, Status
+from oakum.parts import FileState
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from oakum.controls.daemon.userns_remap import would_hide_data
 from oakum.controls.daemon_key import at_next_start, daemon_file_guards
 from oakum.engine.catalogue import reloadable
 from oakum.engine.document import Document, Malformed, loads
-from oakum.facts import CannotTell, FileState, HostFacts, Read
+from oakum.facts import CannotTell, HostFacts, Read
 from oakum.ledger import History
 from oakum.model import Change, Disruption, Entry, Finding, Kind, Plan, Status
+from oakum.parts import FileState
 from oakum.planner import (
     SERVICE,
     containers_stay,

@@ -13,9 +13,10 @@ from packaging.version import Version
 from oakum.controls.base import Control
 from oakum.controls.host.kernel_options import ALWAYS, NFTABLES
 from oakum.engine.document import loads
-from oakum.facts import Container, Engine, FileState, HostFacts, Process, Read, Unread
+from oakum.facts import HostFacts, Read, Unread
 from oakum.layers import Layer, resolve
 from oakum.model import Finding, Plan
+from oakum.parts import Container, Engine, FileState, Process
 from oakum.planner import build, judge
 from oakum.policy import Policy
 

@@ -3,9 +3,10 @@
 import hashlib
 from dataclasses import dataclass, field, replace
 
-from oakum.facts import FileState, Read
+from oakum.facts import Read
 from oakum.ledger import History, Kept, parse
 from oakum.model import Kind, Plan
+from oakum.parts import FileState
 
 DAEMON_JSON = "/etc/docker/daemon.json"
 TIME = "2026-01-31T12:00:00Z"

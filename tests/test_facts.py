@@ -13,28 +13,25 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from oakum.engine.flags import parse_flags
-from oakum.facts import (
+from oakum.facts import CannotTell, HostFacts, Read, Unread
+from oakum.parse import parse
+from oakum.parts import (
     Audit,
-    CannotTell,
     Confinement,
     Container,
     Engine,
     FileState,
     Group,
     Guarded,
-    HostFacts,
     Image,
     Inodes,
     Listener,
     Mount,
     Process,
-    Read,
     SetuidFiles,
     Space,
     Transaction,
-    Unread,
 )
-from oakum.parse import parse
 from oakum.reading import leading_version
 from oakum.wire import BadProbe, readings
 

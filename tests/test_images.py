@@ -9,8 +9,9 @@ import pytest
 from oakum import deploy, probe
 from oakum.controls.image_names import Name, Used, enumerated, parse_name, short
 from oakum.engine.distributions import last_day
-from oakum.facts import Image, Read, SetuidFiles, Unread
+from oakum.facts import Read, Unread
 from oakum.parse_images import content_trust, images, releases, setuid_files
+from oakum.parts import Image, SetuidFiles
 from oakum.policy import PolicyError
 from oakum.reading import Source
 from oakum.wire import Raw

@@ -10,9 +10,10 @@ import pytest
 from conftest import plain_host, policy_of
 
 from oakum.controls import controls
-from oakum.facts import Container, HostFacts
+from oakum.facts import HostFacts
 from oakum.manifest import About, Call, calls, digest, names, service_action
 from oakum.model import Change, Disruption, Kind, Plan
+from oakum.parts import Container
 from oakum.planner import build
 
 ID = "20260131T120000Z-1a2b3c4d"

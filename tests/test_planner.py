@@ -18,18 +18,9 @@ from oakum.controls.base import Observed
 from oakum.controls.daemon_key import DaemonKey
 from oakum.engine.catalogue import NEWEST, refusal
 from oakum.engine.document import loads
-from oakum.facts import (
-    Audit,
-    Container,
-    Engine,
-    FileState,
-    HostFacts,
-    Process,
-    Read,
-    Transaction,
-    Unread,
-)
+from oakum.facts import HostFacts, Read, Unread
 from oakum.model import Disruption, Finding, Impact, Kind, Plan, Severity, Status
+from oakum.parts import Audit, Container, Engine, FileState, Process, Transaction
 from oakum.planner import build
 from oakum.policy import Policy
 

@@ -28,8 +28,9 @@ from oakum import parse_files
 from oakum.controls.daemon_key import daemon_file_guards
 from oakum.controls.host import file_permissions
 from oakum.controls.host.kernel_options import ALWAYS, BY_KERNEL, LEGACY_TABLES, NFTABLES
-from oakum.facts import Guarded, Read
+from oakum.facts import Read
 from oakum.parse import parse
+from oakum.parts import Guarded
 from oakum.probe import script
 from oakum.wire import BEGIN, END, Raw, readings
 

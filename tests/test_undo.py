@@ -14,9 +14,10 @@ from pasts import DAEMON_JSON, Past, file, identity
 
 from oakum.controls import controls
 from oakum.engine.document import loads, merge
-from oakum.facts import Container, HostFacts, Read, Unread
+from oakum.facts import HostFacts, Read, Unread
 from oakum.ledger import History
 from oakum.model import Change, Disruption, Impact, Kind, Plan, Status
+from oakum.parts import Container
 from oakum.planner import build as forward
 from oakum.undo import NotInForce, Selection, build, chosen, left
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from oakum.facts import Engine, HostFacts, Read
+from oakum.facts import HostFacts, Read
 from oakum.model import Area, Impact, Json, Severity
+from oakum.parts import Engine
 from oakum.policy import Policy
 
 

@@ -6,8 +6,9 @@ from typing import Final
 from oakum.controls.base import Guard, NotApplicable, compiled_out
 from oakum.controls.daemon_key import at_next_start, in_force
 from oakum.engine.catalogue import flag_for
-from oakum.facts import Container, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Impact
+from oakum.parts import Container
 from oakum.policy import Mode, Policy
 
 BRIDGE_NETFILTER: Final = "net.bridge.bridge-nf-call-iptables"

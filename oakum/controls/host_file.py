@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from oakum.controls.base import Edit, FileEdit, State
-from oakum.facts import FileState, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Json
+from oakum.parts import FileState
 
 
 def _no_values(facts: HostFacts, desired: Json) -> tuple[FileEdit, ...]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from oakum.controls.base import NotApplicable, require_engine
-from oakum.facts import CannotTell, Container, HostFacts, Image, Unread
+from oakum.facts import CannotTell, HostFacts, Unread
+from oakum.parts import Container, Image
 
 HUB: Final = "docker.io"
 

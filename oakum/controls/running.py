@@ -5,8 +5,9 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from oakum.controls.base import NotApplicable, Observed, require_engine
-from oakum.facts import CannotTell, Confinement, Container, HostFacts, Read, Unread, attempt
+from oakum.facts import CannotTell, HostFacts, Read, Unread, attempt
 from oakum.model import Json
+from oakum.parts import Confinement, Container
 from oakum.policy import ContainerCheck, Policy
 
 Fault = Callable[[Container, HostFacts, Json], str | None]

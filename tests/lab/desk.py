@@ -50,8 +50,8 @@ class Ran:
 
 
 NEVER_MET = ["containers", "images", "kernel-options", "mandatory-access-control"]
-"""Controls that hosts of the lab are held for, whatever oakum does: they have this machine's kernel,
-no AppArmor, and containers as tests need them. Other tests look at these."""
+"""Controls that hosts of the lab are held for, whatever oakum does: they have this machine's
+kernel, no AppArmor, and containers as tests need them. Other tests look at these."""
 
 HASTE = {"answer": 30, "watch": 1}
 """Seconds; a lab host is quick, and late deaths have tests of their own."""

@@ -55,9 +55,7 @@ def test_fresh_engine_is_hardened_and_stays_so(docker_host: LabHost, operator: T
     assert docker_host.docker("info", "--format={{.LiveRestoreEnabled}}") == "true"
 
     docker_host.import_image()
-    docker_host.run_container(
-        "after", "--publish=8081:80", cmd=("httpd", "-f", "-h", "/www")
-    )
+    docker_host.run_container("after", "--publish=8081:80", cmd=("httpd", "-f", "-h", "/www"))
     assert docker_host.container_limits("after")["Max open files"] == ("16384", "16384")
     assert docker_host.container_limits("after")["Max core file size"] == ("0", "0")
     assert docker_host.container_status("after")["Seccomp"] == "2"

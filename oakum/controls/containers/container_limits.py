@@ -4,8 +4,9 @@ from typing import Final
 
 from oakum.controls.base import Control, NotApplicable
 from oakum.controls.running import of_containers, require_told, running
-from oakum.facts import Container, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Container
 from oakum.policy import Policy
 
 NAMES: Final = {"memory": ("memory",), "pids": ("pids",), "cpu": ("cpus", "quota", "cpuset")}

@@ -8,8 +8,9 @@ from oakum.controls.running import (
     require_check,
     require_told,
 )
-from oakum.facts import Container, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Container
 from oakum.policy import ContainerCheck, Policy
 
 

@@ -9,8 +9,9 @@ from oakum.controls.running import (
     require_check,
     running,
 )
-from oakum.facts import CannotTell, Container, HostFacts
+from oakum.facts import CannotTell, HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Container
 from oakum.policy import ContainerCheck, Policy
 
 

@@ -2,8 +2,9 @@
 
 from oakum.controls.base import Control
 from oakum.controls.running import none_but_trusted, of_untrusted, require_told
-from oakum.facts import Container, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Severity
+from oakum.parts import Container
 
 
 def privileged(container: Container, facts: HostFacts) -> str | None:

@@ -5,8 +5,9 @@ from typing import Final
 
 from oakum.controls.base import Control
 from oakum.controls.running import none_of_them, of_containers, require_told
-from oakum.facts import Container, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Container
 
 MANY: Final = 5
 """Restarts after which it is no accident."""

@@ -2,8 +2,9 @@
 
 from oakum.controls.base import Control
 from oakum.controls.running import by_kubelet, none_of_them, of_containers, require_told
-from oakum.facts import Container, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Container
 
 
 def stays_away(container: Container, facts: HostFacts, desired: Json) -> str | None:

@@ -2,8 +2,9 @@
 
 from oakum.controls.base import Control, NotApplicable, compiled_out
 from oakum.controls.running import confinement, none_of_them, of_containers, require_told
-from oakum.facts import CannotTell, Container, HostFacts
+from oakum.facts import CannotTell, HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Container
 from oakum.policy import Policy
 
 

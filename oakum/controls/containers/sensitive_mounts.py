@@ -5,8 +5,9 @@ from typing import Final
 
 from oakum.controls.base import Control
 from oakum.controls.running import none_but_trusted, of_untrusted, require_told
-from oakum.facts import Container, HostFacts, Mount, Read
+from oakum.facts import HostFacts, Read
 from oakum.model import Area, Severity
+from oakum.parts import Container, Mount
 
 SOCKETS: Final = ("/run/docker.sock", "/run/containerd/containerd.sock")
 """Whoever can connect to one of these is root on the host; a read-only mount forbids no connect."""

@@ -2,8 +2,9 @@
 
 from oakum.controls.base import Control, NotApplicable
 from oakum.controls.running import confinement, of_containers, require_told, running
-from oakum.facts import Container, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Container
 from oakum.policy import Policy
 
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from oakum.controls.base import Control
 from oakum.controls.running import none_but_trusted, of_untrusted, require_told
-from oakum.facts import Container, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Severity
+from oakum.parts import Container
 
 
 def switched_off(container: Container, facts: HostFacts) -> str | None:

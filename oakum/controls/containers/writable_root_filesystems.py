@@ -2,8 +2,9 @@
 
 from oakum.controls.base import Control
 from oakum.controls.running import none_of_them, of_containers, require_check, require_told
-from oakum.facts import Container, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Container
 from oakum.policy import ContainerCheck, Policy
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from oakum.controls.base import Control, require_engine
 from oakum.controls.daemon_key import DaemonKey
-from oakum.facts import HostFacts, Process
+from oakum.facts import HostFacts
 from oakum.model import Area, Impact, Json, Severity
+from oakum.parts import Process
 from oakum.policy import Policy
 
 

@@ -10,8 +10,9 @@ from oakum.controls.base import Control, FileEdit, NotApplicable, compiled_out, 
 from oakum.controls.daemon.live_restore import swarm_state
 from oakum.controls.daemon.storage_driver import containerd_store
 from oakum.controls.daemon_key import DaemonKey, at_next_start
-from oakum.facts import FileState, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import FileState
 from oakum.policy import Mode, Policy
 
 USER: Final = "dockremap"

@@ -6,8 +6,9 @@ from typing import Final
 from oakum.controls.base import Control, NotApplicable
 from oakum.controls.host.entropy import CONTAINERS
 from oakum.controls.host_file import HostFile
-from oakum.facts import Audit, HostFacts
+from oakum.facts import HostFacts
 from oakum.model import Area, Severity
+from oakum.parts import Audit
 from oakum.policy import Mode, Policy
 from oakum.render import render
 

@@ -1,27 +1,21 @@
 """Images and containers have a file system of their own, which they alone can fill."""
 
-import re
 from collections.abc import Iterator
 
 from oakum.controls.base import Control, NotApplicable, Observed, require_engine
-from oakum.facts import CannotTell, Guarded, HostFacts
+from oakum.facts import CannotTell, HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Guarded
 from oakum.policy import Policy
 
 
 def of_its_own(facts: HostFacts, policy: Policy) -> str:
     """A file system of its own, for a data root that exists."""
     require_engine(facts)
-    root = _base(facts)
+    root = facts.data_base
     if root not in _seen(facts):
         raise NotApplicable(f"{root} does not exist yet")
     return "a file system of its own"
-
-
-def _base(facts: HostFacts) -> str:
-    """The data root; under userns-remap what docker tells is a directory in it, such as
-    ``100000.100000``."""
-    return re.sub(r"/\d+\.\d+$", "", facts.data_root.value)
 
 
 def _seen(facts: HostFacts) -> dict[str, Guarded]:
@@ -36,7 +30,7 @@ def shared(facts: HostFacts, desired: Json) -> Iterator[str]:
     """
     seen = _seen(facts)
     store = facts.containerd_root.value if facts.dockerd.value else None
-    for path in filter(None, (_base(facts), store)):
+    for path in filter(None, (facts.data_base, store)):
         own, above = seen.get(path), seen.get(f"{path}/..")
         if own is None or above is None:
             raise CannotTell(f"the file system of {path} could not be told from the one above")

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from oakum.controls.base import Control, Observed, require_engine
-from oakum.facts import HostFacts, Inodes, Reading, Space
+from oakum.facts import HostFacts, Reading
 from oakum.model import Area, Json, Severity
+from oakum.parts import Inodes, Space
 from oakum.policy import Policy
 
 

@@ -6,8 +6,9 @@ from typing import Final
 
 from oakum.controls.base import Control, Observed, require_engine
 from oakum.engine import support
-from oakum.facts import CannotTell, Engine, HostFacts
+from oakum.facts import CannotTell, HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Engine
 from oakum.policy import Policy
 
 DISTRIBUTIONS: Final = "distro"

@@ -7,8 +7,9 @@ from typing import Final
 
 from oakum.controls.base import Control, Observed, require_engine
 from oakum.controls.daemon_key import flag_or_file
-from oakum.facts import CannotTell, Guarded, HostFacts
+from oakum.facts import CannotTell, HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Guarded
 from oakum.policy import Policy
 
 CONTAINERD: Final = "/run/containerd/containerd.sock"
@@ -25,7 +26,7 @@ def at_most_these(facts: HostFacts, policy: Policy) -> str:
 
 def too_open(facts: HostFacts, desired: Json) -> Iterator[str]:
     """Files with another owner or more rights than wanted, with what sets them right."""
-    stores = {facts.data_root.value}
+    stores = {facts.data_base}
     if facts.dockerd.value:
         stores.add(facts.containerd_root.value)
     for seen in sorted(facts.guarded.value, key=lambda seen: seen.path):

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from oakum.controls.base import Control, Observed
 from oakum.controls.image_names import images_on, runners
-from oakum.facts import CannotTell, HostFacts, Image
+from oakum.facts import CannotTell, HostFacts
 from oakum.model import Area, Json, Severity
+from oakum.parts import Image
 from oakum.policy import Policy
 
 

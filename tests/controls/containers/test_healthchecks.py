@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.containers.healthchecks import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container
 
 WANTED = {"container_checks": ["healthchecks"]}
 

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.containers.host_namespaces import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container
 
 REMAPPED = {"SecurityOptions": ["name=userns"]}
 

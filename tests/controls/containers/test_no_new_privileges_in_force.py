@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.containers.no_new_privileges_in_force import CONTROL
-from oakum.facts import Confinement, Container, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Confinement, Container
 
 WANTED = {"container_checks": ["no-new-privileges-in-force"]}
 DEFAULT = {"no-new-privileges": True}

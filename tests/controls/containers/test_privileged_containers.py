@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.containers.privileged_containers import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container
 
 GRAND = Container("agent-1", privileged=True)
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from oakum.controls.containers.restart_loops import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

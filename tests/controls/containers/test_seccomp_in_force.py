@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.containers.seccomp_in_force import CONTROL
-from oakum.facts import Confinement, Container, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Confinement, Container
 
 
 def runs(filtered, **known):

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.containers.sensitive_mounts import CONTROL
-from oakum.facts import Container, Mount, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container, Mount
 
 
 def holds(*mounts, **known):

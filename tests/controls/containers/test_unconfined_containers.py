@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.containers.unconfined_containers import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container
 
 APPARMOR = {"SecurityOptions": ["name=apparmor", "name=seccomp,profile=default"]}
 SELINUX = {"SecurityOptions": ["name=selinux"]}

@@ -4,8 +4,9 @@ import pytest
 from packaging.version import Version
 
 from oakum.controls.daemon.cgroup_namespaces import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Disruption, Impact, Status
+from oakum.parts import Container
 
 ENFORCE = {"cgroup_namespaces": "enforce"}
 SET = {"default-cgroupns-mode": "private"}

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.default_address_pools import CONTROL, canonical
-from oakum.facts import FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import FileState
 
 POOLS = [{"base": "10.200.0.0/16", "size": 24}, {"base": "fd00:1::/48", "size": 64}]
 WANTED = {"address_pools": POOLS}

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.default_ulimits import CONTROL, canonical, grantable
-from oakum.facts import Container, FileState, Process, Unread
+from oakum.facts import Unread
 from oakum.model import Impact, Status
+from oakum.parts import Container, FileState, Process
 
 NOFILE = {"Name": "nofile", "Hard": 65536, "Soft": 65536}
 CORE = {"Name": "core", "Hard": 0, "Soft": 0}

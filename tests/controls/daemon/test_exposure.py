@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.exposure import CONTROL
-from oakum.facts import Listener, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Listener
 
 PLAIN = Listener("::", 2375, "plain")
 TLS = Listener("10.0.0.5", 2376, "tls")

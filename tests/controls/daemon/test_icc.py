@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.icc import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Disruption, Impact, Status
+from oakum.parts import Container
 
 ENFORCE = {"icc": "enforce"}
 AUDIT = {"icc": "audit"}

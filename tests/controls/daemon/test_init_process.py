@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.init_process import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Impact, Status
+from oakum.parts import Container
 
 ON = {"init": "on"}
 OFF = {"init": "off"}

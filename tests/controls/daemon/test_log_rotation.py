@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.log_rotation import CONTROL
-from oakum.facts import Container, FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Disruption, Impact, Status
+from oakum.parts import Container, FileState
 
 LOCAL = {"log_rotation": {"driver": "local"}}
 JSON_FILE = {"log_rotation": {"driver": "json-file"}}

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.metrics_exposed import CONTROL
-from oakum.facts import Listener, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Listener
 
 OPEN = Listener("0.0.0.0", 9323, "other")
 

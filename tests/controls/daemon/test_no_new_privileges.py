@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.no_new_privileges import CONTROL
-from oakum.facts import Container, FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Impact, Status
+from oakum.parts import Container, FileState
 
 ENFORCE = {"no_new_privileges": "enforce"}
 AUDIT = {"no_new_privileges": "audit"}

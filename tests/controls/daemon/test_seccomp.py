@@ -6,8 +6,9 @@ import pytest
 from packaging.version import Version
 
 from oakum.controls.daemon.seccomp import CONTROL, PROFILE, in_effect, tight_profile
-from oakum.facts import Container, FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Impact, Kind, Status
+from oakum.parts import Container, FileState
 
 OWN = "/etc/docker/mine.json"
 TIGHT = {"seccomp": "tight"}

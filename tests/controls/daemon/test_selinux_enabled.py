@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.selinux_enabled import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Impact, Status
+from oakum.parts import Container
 
 ENFORCE = {"selinux": "enforce"}
 HERE = {"selinux": "enforcing"}

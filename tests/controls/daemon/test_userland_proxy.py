@@ -6,8 +6,9 @@ import pytest
 from packaging.version import Version
 
 from oakum.controls.daemon.userland_proxy import CONTROL
-from oakum.facts import Container, FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Impact, Status
+from oakum.parts import Container, FileState
 
 OFF = {"userland-proxy": False}
 SILENT = [Unread("timed out")]

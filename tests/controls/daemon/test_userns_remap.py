@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.userns_remap import CONTROL, remapped, subordinate_ranges
-from oakum.facts import FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import FileState
 
 ENFORCE = {"userns_remap": "enforce"}
 AUDIT = {"userns_remap": "audit"}

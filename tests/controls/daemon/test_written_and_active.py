@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.daemon.written_and_active import CONTROL
-from oakum.facts import FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import FileState
 
 WRITTEN, ACTIVE = "is written, not active", "is active, not written"
 LATER = {"daemon_file": FileState("/d", "/d", b"", changed=5000)}

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.host.audit_rules import CONTROL
-from oakum.facts import Audit, FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Disruption, Status
+from oakum.parts import Audit, FileState
 
 FILE = "/etc/audit/rules.d/oakum-docker.rules"
 ENFORCE = {"audit_rules": "enforce"}

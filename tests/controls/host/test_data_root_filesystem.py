@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.host.data_root_filesystem import CONTROL
-from oakum.facts import Guarded, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Guarded
 
 
 def lie(root=1, above=1, path="/var/lib/docker"):

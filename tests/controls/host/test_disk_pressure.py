@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.host.disk_pressure import CONTROL
-from oakum.facts import Inodes, Space, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Inodes, Space
 
 STORE = {"containerd_root": "/var/lib/containerd", "containerd_inodes": Inodes(0, 0)}
 GIB = 2**20

@@ -4,8 +4,9 @@ import pytest
 from packaging.version import Version
 
 from oakum.controls.host.docker_group import CONTROL
-from oakum.facts import Engine, Group, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Engine, Group
 
 ROOTLESS = Engine(Version("26.1.5"), "26.1.5", "rootless")
 

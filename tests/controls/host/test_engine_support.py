@@ -7,8 +7,9 @@ from packaging.version import Version
 
 from oakum.controls.host.engine_support import CONTROL
 from oakum.engine import support
-from oakum.facts import Engine, Unread
+from oakum.facts import Unread
 from oakum.model import Severity, Status
+from oakum.parts import Engine
 
 WRITTEN = datetime.combine(support.written(), datetime.min.time(), UTC)
 LATER = WRITTEN + support.TRUSTED_FOR

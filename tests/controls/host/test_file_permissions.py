@@ -4,8 +4,9 @@ import pytest
 from packaging.version import Version
 
 from oakum.controls.host.file_permissions import CONTROL
-from oakum.facts import Engine, Group, Guarded, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Engine, Group, Guarded
 
 FILE, FOLDER, SOCKET = 0o100000, 0o040000, 0o140000
 JSON = "/etc/docker/daemon.json"

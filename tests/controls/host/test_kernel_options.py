@@ -4,8 +4,9 @@ import pytest
 from packaging.version import Version
 
 from oakum.controls.host.kernel_options import ALWAYS, CONTROL, LEGACY_TABLES
-from oakum.facts import Engine, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Engine
 
 ALL = dict.fromkeys((*ALWAYS, *LEGACY_TABLES, "CGROUP_BPF"), True)
 NFT = dict.fromkeys((*ALWAYS, "NF_TABLES", "NFT_COMPAT", "CGROUP_BPF"), True)

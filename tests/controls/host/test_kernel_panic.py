@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.host.kernel_panic import CONTROL, content
-from oakum.facts import FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Disruption, Status
+from oakum.parts import FileState
 
 FILE = "/etc/sysctl.d/60-oakum.conf"
 STRICT = {"profile": "strict"}

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.host.loopback_exposure import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container
 
 ALL = "net.ipv4.conf.all.route_localnet"
 DOCKER0 = {"net.ipv4.conf.docker0.route_localnet": "1"}

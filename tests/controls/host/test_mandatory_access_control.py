@@ -4,8 +4,9 @@ import pytest
 from packaging.version import Version
 
 from oakum.controls.host.mandatory_access_control import CONTROL
-from oakum.facts import Engine, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Engine
 
 
 def of(origin):

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.host.resource_isolation import CONTROL
-from oakum.facts import Container, FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Disruption, Status
+from oakum.parts import Container, FileState
 
 UNIT = "/etc/systemd/system/oakum.slice"
 DROPIN = "/etc/systemd/system/docker.service.d/oakum.conf"

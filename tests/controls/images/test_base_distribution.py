@@ -5,8 +5,9 @@ import datetime
 import pytest
 
 from oakum.controls.images.base_distribution import CONTROL
-from oakum.facts import Container, Image, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container, Image
 
 ID = "sha256:" + "0123456789abcdef" * 4
 NOW = datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.images.image_registries import CONTROL
-from oakum.facts import Container, Image, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container, Image
 
 ID = "sha256:" + "0123456789abcdef" * 4
 

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.images.latest_tags import CONTROL
-from oakum.facts import Container, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container
 
 ID = "sha256:" + "0123456789abcdef" * 4
 

@@ -3,8 +3,9 @@
 import pytest
 
 from oakum.controls.images.setuid_files import CONTROL
-from oakum.facts import Container, Image, SetuidFiles, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container, Image, SetuidFiles
 
 ID = "sha256:" + "0123456789abcdef" * 4
 

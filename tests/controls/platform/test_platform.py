@@ -5,8 +5,9 @@ from packaging.version import Version
 
 from oakum.controls.daemon_key import DaemonKey
 from oakum.controls.platform.platform import CONTROL
-from oakum.facts import Container, Engine, FileState, Unread
+from oakum.facts import Unread
 from oakum.model import Status
+from oakum.parts import Container, Engine, FileState
 
 SNAP = "/var/snap/docker/current/config/daemon.json"
 HOME = "/home/a/.config/docker/daemon.json"
