@@ -56,7 +56,8 @@ def test_busy_host_is_as_it_was_and_no_container_notices(
     assert live_restore(busy_host) == "true"
     (entry,) = past(desk)
     assert (entry["outcome"], entry["in_force"], entry["command"]) == ("confirmed", True, "apply")
-    assert sorted(entry["controls"]) == ["default-ulimits", "live-restore", "userland-proxy"]
+    ours = ["default-ulimits", "live-restore", "log-rotation", "userland-proxy"]
+    assert sorted(entry["controls"]) == ours
     assert entry["id"] == done.host()["transaction"]
 
     back = rollback(desk)

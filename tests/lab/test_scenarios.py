@@ -86,6 +86,8 @@ def test_busy_host_keeps_its_containers_and_its_file(busy_host: LabHost, operato
     assert done.code == 0, done.out + done.err
     assert busy_host.ssh_execs() - before == 3, "probe, transaction, verifying probe"
     assert busy_host.running() == pids
+    restarts = busy_host.docker("inspect", "--format={{.RestartCount}}", *pids)
+    assert restarts.split() == ["0", "0", "0"]
     text = busy_host.read(DAEMON_JSON).decode()
     untouched, _, ours = text.partition('"labels": ["rack=12", "owner=harbour"]')
     assert untouched + '"labels": ["rack=12", "owner=harbour"]\n}\n' == BUSY_DAEMON_JSON
