@@ -720,7 +720,11 @@ def test_a_window_is_in_the_hosts_own_time(
     fleet: PlayedFleet, zone: str | None, error: str | None
 ) -> None:
     probe = saying("host.clock", str(int(datetime(2026, 1, 31, 10, 30, tzinfo=UTC).timestamp())))
-    probe = saying("host.zone", zone, probe) if zone else probe
+    if zone:
+        probe = saying("host.zone", zone, probe)
+    else:
+        unread = "!host.zone date is missing"
+        probe = [unread if line.startswith("=host.zone ") else line for line in probe]
     played = fleet(a={"probe": Turns(probe, clean())})
     (found,) = change(played, window=Window(time(10), time(11)))
     if error is None:
