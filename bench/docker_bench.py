@@ -2,9 +2,9 @@
 
     python -m bench.docker_bench CHECKOUT [baseline|strict …]
 
-CHECKOUT is a copy of docker-bench-security 1.6.0, which is not ours and not part of this repository. It
-runs on a fresh host of the lab, for which root is needed, as it stands and after `oakum apply` with each
-profile. Printed are its verdicts by section, and every WARN that stays.
+CHECKOUT is a copy of docker-bench-security 1.6.0, which is not ours and not part of this
+repository. It runs on a fresh host of the lab, for which root is needed, as it stands and after
+`oakum apply` with each profile. Printed are its verdicts by section, and every WARN that stays.
 """
 
 from __future__ import annotations

@@ -6,14 +6,15 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from oakum.controls.base import Control, FileEdit, NotApplicable, compiled_out, require_engine
+from oakum.controls.base import Control, FileEdit, compiled_out, require_engine
 from oakum.controls.daemon.live_restore import swarm_state
 from oakum.controls.daemon.storage_driver import containerd_store
+from oakum.controls.daemon_guards import only_audited, unless_off
 from oakum.controls.daemon_key import DaemonKey, at_next_start
 from oakum.facts import HostFacts
 from oakum.model import Area, Json, Severity
 from oakum.parts import FileState
-from oakum.policy import Mode, Policy
+from oakum.policy import Policy
 
 USER: Final = "dockremap"
 """The user that dockerd takes for ``default``."""
@@ -43,15 +44,9 @@ def is_remap(value: Json) -> bool:
 
 def wanted_by_policy(facts: HostFacts, policy: Policy) -> bool:
     """On, unless the policy leaves the control alone: then no reading of the host matters."""
-    if policy.userns_remap is Mode.OFF:
-        raise NotApplicable(f"oakum_userns_remap is off (profile {policy.profile})")
+    unless_off(policy, "userns_remap")
     require_engine(facts)
     return True
-
-
-def only_audited(facts: HostFacts, policy: Policy) -> str | None:
-    """The policy wants to know, not to change."""
-    return "oakum_userns_remap is audit" if policy.userns_remap is Mode.AUDIT else None
 
 
 def would_hide_data(facts: HostFacts, policy: Policy) -> str | None:
@@ -148,6 +143,6 @@ CONTROL = Control(
     ),
     desired=wanted_by_policy,
     parameter="userns_remap",
-    guards=(only_audited, would_hide_data, kernel_cannot, swarm, store_refuses),
+    guards=(only_audited("userns_remap"), would_hide_data, kernel_cannot, swarm, store_refuses),
     files=subordinate_ranges,
 )

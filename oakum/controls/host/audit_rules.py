@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from oakum.controls.base import Control, NotApplicable
+from oakum.controls.daemon_guards import only_audited, unless_off
 from oakum.controls.host.entropy import CONTAINERS
 from oakum.controls.host_file import HostFile
 from oakum.facts import HostFacts
 from oakum.model import Area, Severity
 from oakum.parts import Audit
-from oakum.policy import Mode, Policy
+from oakum.policy import Policy
 from oakum.render import render
 
 KEY: Final = "oakum-docker"
@@ -25,8 +26,7 @@ NEEDED: Final = frozenset("wa")
 
 def what_there_is(facts: HostFacts, policy: Policy) -> list[str]:
     """Docker's programs, folders, units and sockets that are on this host."""
-    if policy.audit_rules is Mode.OFF:
-        raise NotApplicable(f"oakum_audit_rules is off (profile {policy.profile})")
+    unless_off(policy, "audit_rules")
     if facts.engine.value is None:
         raise NotApplicable("no Docker engine on this host")
     if facts.virt.value in CONTAINERS:
@@ -67,11 +67,6 @@ def fault(facts: HostFacts, desired: Sequence[str]) -> str | None:
 def content(facts: HostFacts, desired: Sequence[str]) -> bytes:
     watches = {path: RIGHTS[kind] for kind, path in facts.audit_paths.value}
     return render("audit.rules.j2", watches=watches, key=KEY).encode()
-
-
-def only_audited(facts: HostFacts, policy: Policy) -> str | None:
-    """The policy wants to know, not to change."""
-    return "oakum_audit_rules is audit" if policy.audit_rules is Mode.AUDIT else None
 
 
 def switched_off(facts: HostFacts, policy: Policy) -> str | None:
@@ -128,5 +123,5 @@ CONTROL = Control(
     ),
     desired=what_there_is,
     parameter="audit_rules",
-    guards=(only_audited, switched_off, immutable, cannot_be_loaded),
+    guards=(only_audited("audit_rules"), switched_off, immutable, cannot_be_loaded),
 )

@@ -26,7 +26,7 @@ def at_most_these(facts: HostFacts, policy: Policy) -> str:
 
 def too_open(facts: HostFacts, desired: Json) -> Iterator[str]:
     """Files with another owner or more rights than wanted, with what sets them right."""
-    stores = {facts.data_base}
+    stores: set[str | None] = {facts.data_base}
     if facts.dockerd.value:
         stores.add(facts.containerd_root.value)
     for seen in sorted(facts.guarded.value, key=lambda seen: seen.path):

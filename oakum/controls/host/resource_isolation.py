@@ -6,11 +6,12 @@ from typing import Final
 from packaging.version import Version
 
 from oakum.controls.base import Control, FileEdit, NotApplicable, State, require_engine
+from oakum.controls.daemon_guards import only_audited, unless_off
 from oakum.controls.daemon_key import DaemonKey, at_next_start
 from oakum.controls.host_file import locked, whole_file
 from oakum.facts import HostFacts
 from oakum.model import Area, Impact, Json, Severity
-from oakum.policy import Mode, Policy
+from oakum.policy import Policy
 from oakum.render import render
 
 SLICE: Final = "oakum.slice"
@@ -23,8 +24,7 @@ NO_LIMIT: Final = (None, "", "infinity", str(2**64 - 1))
 
 def own_slice(facts: HostFacts, policy: Policy) -> str:
     """Our slice, in the way of the cgroup driver; the operator's own where it has a unit."""
-    if policy.resource_isolation is Mode.OFF:
-        raise NotApplicable(f"oakum_resource_isolation is off (profile {policy.profile})")
+    unless_off(policy, "resource_isolation")
     require_engine(facts)
     if facts.init.value != "systemd":
         raise NotApplicable("no systemd on this host, whose slices have the limits")
@@ -90,12 +90,6 @@ def not_there(facts: HostFacts) -> str | None:
         return None
     active = facts.slice_unit.value.get("ActiveState") == "active"
     return None if active else f"{SLICE} is not active; a start of dockerd makes it so"
-
-
-def only_audited(facts: HostFacts, policy: Policy) -> str | None:
-    """The policy wants to know, not to change."""
-    audited = policy.resource_isolation is Mode.AUDIT
-    return "oakum_resource_isolation is audit" if audited else None
 
 
 def kubernetes_node(facts: HostFacts, policy: Policy) -> str | None:
@@ -174,7 +168,7 @@ CONTROL = Control(
     desired=own_slice,
     parameter="resource_isolation",
     guards=(
-        only_audited,
+        only_audited("resource_isolation"),
         kubernetes_node,
         operators_own,
         two_masters,
