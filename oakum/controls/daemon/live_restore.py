@@ -1,7 +1,7 @@
 """Containers keep running while dockerd restarts."""
 
 from oakum.controls.base import Control, NotApplicable, require_engine
-from oakum.controls.daemon_key import DaemonKey
+from oakum.controls.daemon_key import DaemonKey, at_next_start
 from oakum.facts import HostFacts, Read
 from oakum.model import Area, Severity
 from oakum.policy import Policy
@@ -15,11 +15,24 @@ def swarm_state(facts: HostFacts) -> str:
 
 
 def on_outside_a_swarm(facts: HostFacts, policy: Policy) -> bool:
-    """A swarm node's dockerd does not start with live-restore (moby ``daemon/cluster``)."""
+    """A swarm node's dockerd does not start with live-restore (moby ``daemon/cluster``), so there
+    it must not be set."""
     require_engine(facts)
-    if swarm_state(facts) != "inactive":
-        raise NotApplicable(f"swarm node ({swarm_state(facts)}): dockerd refuses live-restore")
-    return True
+    if swarm_state(facts) == "inactive":
+        return True
+    if at_next_start(facts, "live-restore"):
+        return False
+    raise NotApplicable(f"swarm node ({swarm_state(facts)}): dockerd refuses live-restore")
+
+
+def would_not_start(facts: HostFacts, policy: Policy) -> str | None:
+    """A swarm node has live-restore set, with which its dockerd does not start again."""
+    if swarm_state(facts) == "inactive":
+        return None
+    return (
+        f"swarm node ({swarm_state(facts)}): dockerd would not start again with live-restore; "
+        "take it out of daemon.json, or off its flags"
+    )
 
 
 CONTROL = Control(
@@ -39,4 +52,5 @@ CONTROL = Control(
     ),
     setting=DaemonKey(key="live-restore", live=lambda info: bool(info.get("LiveRestoreEnabled"))),
     desired=on_outside_a_swarm,
+    guards=(would_not_start,),
 )

@@ -56,6 +56,12 @@ FLAG = {"live-restore": ("true",)}
             )
             for state in ("active", "pending", "locked", "error")
         ),
+        pytest.param(
+            {"config": ON, "info": {"Swarm": {"LocalNodeState": "active"}}},
+            Status.HELD,
+            "swarm node (active): dockerd would not start again with live-restore",
+            id="set-on-a-swarm-node",
+        ),
         pytest.param({"info": {"Swarm": None}}, Status.DRIFT, None, id="no-word-of-a-swarm"),
         pytest.param({"info": {"Swarm": {}}}, Status.DRIFT, None, id="no-state"),
         pytest.param(
