@@ -15,7 +15,7 @@ from pyinfra.api.host import Host
 
 from oakum.facts import HostFacts
 from oakum.policy import Policy
-from oakum.probe import NoAnswer, leave, run
+from oakum.probe import NoAnswer, leave, reach, run
 
 
 class Trouble(Exception):
@@ -118,7 +118,7 @@ class Link:
             Trouble: no connection, or no answer in time.
         """
         try:
-            self._host.connect(show_errors=False, raise_exceptions=True)
+            reach(self._host)
             done, output = run(self._host, text, limit)
         except ConnectError as error:
             raise Trouble(f"{self.name}: {' '.join(str(error).split())}") from None

@@ -1,15 +1,17 @@
 """One exec on a host, and the facts that it gives: the pyinfra side of ``host/probe.sh``."""
 
 import functools
+import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Final, TypeVar
 
+import gevent
 from paramiko.channel import ChannelStderrFile
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.command import StringCommand
-from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.exceptions import ConnectError, PyinfraError
 from pyinfra.api.facts import FactBase
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import CommandOutput
@@ -26,6 +28,15 @@ TIME_LIMIT: Final = 90
 
 MOST_OUTPUT: Final = 8_000_000
 """Bytes that a host may answer to one command; a probe's own bound is half of that."""
+
+
+TRIES: Final = 3
+"""How often a host is connected to before it counts as unreachable; a busy sshd drops some. Only
+connecting is tried again, never a command. Where the inventory sets pyinfra's own
+``ssh_connect_retries`` these come on top."""
+
+LASTING: Final = ("Authentication error", "SSH host key error", "Could not resolve", "No host key")
+"""What pyinfra says of a connection that will not be had by trying again."""
 
 
 class NoAnswer(Exception):
@@ -148,6 +159,23 @@ def bound(host: Host) -> None:
 
     client.exec_command = bounded
     client.bounded_by_oakum = True
+
+
+def reach(host: Host) -> None:
+    """Connect; try again with growing, random pauses where that may help.
+
+    Raises:
+        ConnectError: it could not be had.
+    """
+    for turn in range(TRIES):
+        try:
+            host.connect(show_errors=False, raise_exceptions=True)
+            return
+        except ConnectError as error:
+            if turn == TRIES - 1 or any(word in str(error) for word in LASTING):
+                raise
+        leave(host)
+        gevent.sleep(random.uniform(0.5, 1) * 2**turn)
 
 
 def leave(host: Host) -> None:

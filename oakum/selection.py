@@ -13,14 +13,6 @@ from pyinfra.context import ctx_state
 
 from oakum.policy import nearest
 
-PATIENCE: Final = {
-    "ssh_connect_retries": 2,
-    "ssh_connect_retry_min_delay": 0.5,
-    "ssh_connect_retry_max_delay": 2.0,
-}
-"""How often a connection is tried again, where the inventory says nothing: a busy sshd drops some.
-Only connecting is tried again, never a command. pyinfra's own default is not to."""
-
 _ANSIBLE: Final = (".yml", ".yaml", ".ini", ".json")
 """How files end that pyinfra would take for the name of a host, and Ansible for an inventory."""
 
@@ -58,8 +50,6 @@ def load_inventory(name: str, override: Mapping[str, Any]) -> Inventory:
         raise SelectionError(f"{name}: {kind}{cause}") from error
     finally:
         ctx_state.reset()
-    for key, value in PATIENCE.items():
-        inventory.data.setdefault(key, value)
     if not len(inventory):
         raise EmptySelection(
             f"{name}: no hosts; an inventory is a .py file, host1,host2, @ansible/PATH, or a "

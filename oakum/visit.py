@@ -2,7 +2,6 @@
 its row."""
 
 import enum
-import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,16 +21,8 @@ from oakum.model import HostReport, Outcome, Plan, Step
 from oakum.neighbours import around
 from oakum.planner import LEAVES
 from oakum.policy import Policy
-from oakum.probe import NoAnswer, ask, leave
+from oakum.probe import NoAnswer, ask, leave, reach
 from oakum.schedule import Window
-
-TRIES: Final = 3
-"""How often a host is connected to before it counts as unreachable; a busy sshd drops some. Only
-connecting is tried again, never a command. Where the inventory sets pyinfra's own
-``ssh_connect_retries`` these come on top."""
-
-LASTING: Final = ("Authentication error", "SSH host key error", "Could not resolve", "No host key")
-"""What pyinfra says of a connection that will not be had by trying again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +134,9 @@ def _limited(seconds: float, what: str) -> Iterator[None]:
 
 
 def _connect(target: Target) -> None:
-    """Connect, within the time limit; try again with growing, random pauses where that may help."""
-    host = target.host
+    """Connect within the time limit, all tries together."""
     with _limited(target.policy.time_limits.connect, "connecting"):
-        for turn in range(TRIES):
-            try:
-                host.connect(show_errors=False, raise_exceptions=True)
-                return
-            except ConnectError as error:
-                if turn == TRIES - 1 or any(word in str(error) for word in LASTING):
-                    raise
-            leave(host)
-            gevent.sleep(random.uniform(0.5, 1) * 2**turn)
+        reach(target.host)
 
 
 def _planned(target: Target) -> tuple[HostReport, HostFacts]:
