@@ -8,13 +8,13 @@ is contacted.
 import functools
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
 
+from oakum.engine.tables import table
 from oakum.model import Area
 from oakum.policy import Policy, PolicyError, nearest
 
@@ -35,9 +35,7 @@ Profile = Mapping[str, Any]
 @functools.cache
 def profiles() -> Mapping[str, Profile]:
     """oakum's own profiles by name, ``extends`` resolved; each has a ``title``."""
-    rows: dict[str, Profile] = yaml.safe_load(
-        files("oakum").joinpath("profiles.yml").read_text("utf-8")
-    )
+    rows: dict[str, Profile] = table("profiles.yml", "oakum")
     return {name: _whole(name, rows) for name in rows}
 
 

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "ledger": {"facts", "model", "parts", "wire"},
     "policy_values": set(),
     "policy": {"model", "policy_values"},
-    "layers": {"model", "policy"},
+    "layers": {"engine", "model", "policy"},
     "waivers": {"policy", "report"},
     "render": set(),
     "controls": {"engine", "facts", "model", "parts", "policy", "policy_values", "render"},

@@ -6,11 +6,11 @@ A wrong key stops dockerd at its next start, so nothing is written that this cat
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Final
 
-import yaml
 from packaging.version import Version
+
+from oakum.engine.tables import table
 
 NEWEST: Final = Version("29.7.2")
 """The newest release that the catalogue knows."""
@@ -88,9 +88,7 @@ def options() -> Mapping[str, Option]:
 @functools.cache
 def rows() -> Mapping[str, Mapping[str, Any]]:
     """The catalogue as it is written, with the keys inside of others too."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = files("oakum.engine").joinpath("options.yml").read_text("utf-8")
-    found: dict[str, dict[str, Any]] = yaml.load(text, Loader=loader)
+    found: dict[str, dict[str, Any]] = table("options.yml")
     return found
 
 

@@ -3,19 +3,17 @@
 import datetime
 import functools
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Final
 
-import yaml
+from oakum.engine.tables import table
 
 _TABLE: Final = "distributions.yml"
 
 
 @functools.cache
 def _ends() -> Mapping[str, Mapping[str, datetime.date]]:
-    text = files("oakum.engine").joinpath(_TABLE).read_text("utf-8")
-    table: dict[str, dict[str, datetime.date]] = yaml.safe_load(text)
-    return table
+    ends: dict[str, dict[str, datetime.date]] = table(_TABLE)
+    return ends
 
 
 @functools.cache

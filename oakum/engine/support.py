@@ -7,10 +7,9 @@ import datetime
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Final
 
-import yaml
+from oakum.engine import tables
 
 TRUSTED_FOR: Final = datetime.timedelta(days=400)
 """How long after the day of the table an end that was not announced still counts as to come."""
@@ -30,9 +29,7 @@ class Support:
 @functools.cache
 def table() -> Mapping[str, Any]:
     """``support.yml`` as it stands."""
-    rows: dict[str, Any] = yaml.safe_load(
-        files("oakum.engine").joinpath("support.yml").read_text("utf-8")
-    )
+    rows: dict[str, Any] = tables.table("support.yml")
     return rows
 
 
