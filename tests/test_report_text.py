@@ -254,7 +254,7 @@ def test_the_last_line_of_a_file_in_a_diff(before, after, lines):
         pytest.param(
             {"a": {"Name": "", "Soft": 1, "Hard": 2}}, "a (named nothing) 1:2", id="ulimit-misnamed"
         ),
-        pytest.param({"max-size": "10m"}, '{"max-size": "10m"}', id="mapping"),
+        pytest.param({"max-size": "10m"}, "max-size 10m", id="mapping"),
         pytest.param(float("inf"), "inf", id="infinite"),
     ],
 )

@@ -38,11 +38,17 @@ def in_words(value: Json) -> str:
         return "none"
     if isinstance(value, str | int | float):
         return str(value)
-    if isinstance(value, Mapping) and all(map(_is_ulimit, value.values())):
+    if _ulimits(value):
         return ", ".join(_ulimit(name, limit) for name, limit in value.items())
+    if isinstance(value, Mapping) and not any(isinstance(x, list | dict) for x in value.values()):
+        return ", ".join(f"{name} {in_words(one)}" for name, one in value.items())
     if isinstance(value, list) and not any(isinstance(one, list | dict) for one in value):
         return ", ".join(map(in_words, value))
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _ulimits(value: Json) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_ulimit, value.values()))
 
 
 def _is_ulimit(value: Json) -> bool:
@@ -187,11 +193,25 @@ def could_not(row: HostReport) -> str:
 
 
 def verdict(found: Finding) -> str:
-    """``actual → desired``; nothing where neither was read or looked at."""
-    actual, desired = in_words(found.actual), in_words(found.desired)
-    if found.status in (Status.UNKNOWN, Status.NOT_APPLICABLE):
+    """``actual → desired``; nothing where neither was read or looked at, or the reason says it."""
+    actual, desired = found.actual, found.desired
+    if found.status in (Status.UNKNOWN, Status.NOT_APPLICABLE) or _told(found):
         return ""
-    return actual if found.status is Status.OK or actual == desired else f"{actual} → {desired}"
+    if isinstance(actual, Mapping) and isinstance(desired, Mapping) and not _ulimits(desired):
+        apart = [key for key in desired if actual.get(key) != desired[key]]
+        return ", ".join(f"{key} {_change(actual.get(key), desired[key])}" for key in apart)
+    return _change(actual, desired, ok=found.status is Status.OK)
+
+
+def _told(found: Finding) -> bool:
+    """Whether the reason begins with what is wrong, as that of a control that only tells does."""
+    faults = found.actual if isinstance(found.actual, list) else []
+    return bool(faults and found.reason and found.reason.startswith(str(faults[0])))
+
+
+def _change(actual: Json, desired: Json, *, ok: bool = False) -> str:
+    now, then = in_words(actual), in_words(desired)
+    return now if ok or now == then else f"{now} → {then}"
 
 
 # Changes and whom they hit -----------------------------------------------------------------------
