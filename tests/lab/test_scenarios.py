@@ -490,3 +490,32 @@ def test_pyinfra_prints_the_same_diff_and_does_the_same(busy_host: LabHost, oper
     assert real.code == 0, real.out + real.err
     assert busy_host.running() == pids
     assert me.plan().code == 0
+
+
+# What is told and never changed ------------------------------------------------------------------
+
+
+def test_who_answers_on_tcp_is_told_by_asking(docker_host: LabHost, operator: Team) -> None:
+    """A flag of the unit, no word in daemon.json: the socket itself says it."""
+    me = operator(docker_host, oakum_only=["exposure"])
+    assert me.plan().finding("exposure")["status"] == "ok"
+    docker_host.unit_flags("-H tcp://127.0.0.1:2375")
+    found = me.plan().finding("exposure")
+    assert found["status"] == "held"
+    assert "tcp://127.0.0.1:2375" in found["reason"]
+
+
+def test_limits_in_force_are_not_those_that_inspect_shows(
+    docker_host: LabHost, operator: Team
+) -> None:
+    docker_host.import_image()
+    docker_host.run_container("before")
+    wanted = ["default-ulimits", "live-restore", "ulimits-in-force"]
+    me = operator(docker_host, oakum_only=wanted, oakum_skip=[])
+    done = me.apply()
+    assert done.code == 0, done.out
+    assert docker_host.container_limits("before")["Max open files"] != ("16384", "16384")
+    found = me.plan().finding("ulimits-in-force")
+    assert (found["status"], found["reason"][:6]) == ("held", "before")
+    docker_host.docker("restart", "before")
+    assert me.plan().finding("ulimits-in-force")["status"] == "ok"
