@@ -29,7 +29,7 @@ from oakum.schedule import window
 
 from .cluster import Cluster, cluster
 from .desk import ROOT, Ran
-from .simulated import DAEMON_JSON, Counts, Fault, Simulator
+from .simulated import DAEMON_JSON, UNPLAYED, Counts, Fault, Simulator
 
 pytestmark = pytest.mark.usefixtures("can_simulate")
 
@@ -483,6 +483,7 @@ def test_host_behind_a_jump_host(desk: Open, tmp_path: Path) -> None:
             "ssh_known_hosts_file": str(fleet.known_hosts),
             "ssh_strict_host_key_checking": "yes",
             "oakum_time_limits": HASTE,
+            "oakum_skip": UNPLAYED,
         }
         fleet.inventory.write_text(f"hosts = [('inner', {data!r})]\n")
         ran = me.start("plan").wait()
