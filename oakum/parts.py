@@ -140,6 +140,12 @@ class Container:
     one_off: bool = False
     unread: tuple[str, ...] = ()
 
+    @property
+    def by_kubelet(self) -> bool:
+        """Whether a kubelet runs it, which names it so (cri-dockerd and the dockershim before
+        it)."""
+        return self.name.startswith("k8s_")
+
 
 @dataclass(frozen=True, slots=True)
 class Confinement:

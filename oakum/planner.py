@@ -94,7 +94,7 @@ def judge(control: Control, facts: HostFacts, policy: Policy, today: datetime.da
                 return Verdict(control, finding(Status.WAIVED, reason, actual))
             ended = f"the waiver of {waiver.owner} ended on {waiver.until}"
         guards = (guard(facts, policy) for guard in control.guards)
-        held = next(filter(None, guards), None) or setting.held(facts, desired)
+        held = next(filter(None, guards), None) or state.held or setting.held(facts, desired)
         if held:
             held = "; ".join(filter(None, (held, ended)))
             return Verdict(control, finding(Status.HELD, held, actual))

@@ -1,15 +1,13 @@
 """Which waivers there are in a fleet, whom they are for, and how many days each has left."""
 
 import datetime
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from oakum.policy import Waiver
 from oakum.report import printable
+from oakum.report.json import SCHEMA, written
 from oakum.report.phrases import NAMES, counted, enumerated
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +81,4 @@ def as_json(rows: Sequence[Row]) -> str:
         }
         for row in rows
     ]
-    return json.dumps({"schema": SCHEMA, "waivers": waivers}, indent=2, ensure_ascii=False) + "\n"
+    return written({"schema": SCHEMA, "waivers": waivers})

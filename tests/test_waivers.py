@@ -59,7 +59,9 @@ def test_the_page():
 
 
 def test_a_reason_cannot_reach_the_terminal_raw():
-    assert "\x1b" not in as_text(listed([Host("a", (), (waiver(reason="x\x1b[2J"),))], TODAY))
+    rows = listed([Host("a", (), (waiver(reason="x\x1b[2J\x9b1m\u202e"),))], TODAY)
+    for text in (as_text(rows), as_json(rows)):
+        assert not {"\x1b", "\x9b", "\u202e"}.intersection(text)
 
 
 def test_for_scripts():

@@ -64,10 +64,12 @@ Edit = KeyEdit | FileEdit | PackageEdit
 @dataclass(frozen=True, slots=True)
 class State:
     """What a setting is on a host. ``fault`` is None when it is as desired, otherwise why not,
-    which may be the empty string: then actual and desired say it all."""
+    which may be the empty string: then actual and desired say it all. ``held`` is why the fault is
+    none for oakum to set right, None where it may be."""
 
     actual: Json
     fault: str | None
+    held: str | None = None
 
 
 class Setting(Protocol):
@@ -190,12 +192,13 @@ class Observed:
 
     def state(self, facts: HostFacts, desired: Json) -> State:
         found = list(self.faults(facts, desired))
-        return State(found[:MOST_FAULTS], "" if found else None)
+        if not found:
+            return State([], None)
+        left = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        return State(found[:MOST_FAULTS], "", f"{', '.join(found[:NAMED])}{left}: {self.advice}")
 
     def held(self, facts: HostFacts, desired: Json) -> str | None:
-        found = list(self.faults(facts, desired))
-        left = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-        return f"{', '.join(found[:NAMED])}{left}: {self.advice}"
+        return None
 
     def edits(self, facts: HostFacts, desired: Json) -> tuple[Edit, ...]:
         return ()

@@ -146,7 +146,7 @@ def runs_pods(facts: HostFacts) -> bool:
     if not facts.kubelet.value:
         return False
     return facts.cri_dockerd.value or any(
-        container.name.startswith("k8s_") for container in facts.containers.value
+        container.by_kubelet for container in facts.containers.value
     )
 
 

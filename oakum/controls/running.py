@@ -88,8 +88,3 @@ def of_untrusted(
         return fault(container, facts)
 
     return of_containers(label, unless_trusted, advice)
-
-
-def by_kubelet(container: Container) -> bool:
-    """Whether a kubelet runs it, which names it so (cri-dockerd and the dockershim before it)."""
-    return container.name.startswith("k8s_")

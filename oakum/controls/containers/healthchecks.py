@@ -2,7 +2,6 @@
 
 from oakum.controls.base import Control
 from oakum.controls.running import (
-    by_kubelet,
     none_of_them,
     of_containers,
     require_check,
@@ -23,7 +22,7 @@ def unchecked(container: Container, facts: HostFacts, desired: Json) -> str | No
     """A kubelet has probes of its own."""
     require_told(container, "health")
     checked = container.health not in ("", "none")
-    return None if checked or by_kubelet(container) else ""
+    return None if checked or container.by_kubelet else ""
 
 
 CONTROL = Control(

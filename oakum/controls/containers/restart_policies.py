@@ -1,7 +1,7 @@
 """A container comes back after its host was rebooted."""
 
 from oakum.controls.base import Control
-from oakum.controls.running import by_kubelet, none_of_them, of_containers, require_told
+from oakum.controls.running import none_of_them, of_containers, require_told
 from oakum.facts import HostFacts
 from oakum.model import Area, Json, Severity
 from oakum.parts import Container
@@ -10,7 +10,7 @@ from oakum.parts import Container
 def stays_away(container: Container, facts: HostFacts, desired: Json) -> str | None:
     """Not one that is removed when it ends: that is a job, or a unit of the host starts it. A swarm
     or a kubelet starts another one in its place."""
-    if container.restart != "no" or container.one_off or container.task or by_kubelet(container):
+    if container.restart != "no" or container.one_off or container.task or container.by_kubelet:
         return None
     require_told(container, "restart", "autoremove", "task")
     return ""

@@ -1,7 +1,7 @@
 """What kind of Docker this is, and what oakum leaves alone there."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from oakum.controls.base import Control, Observed, State, require_engine
@@ -64,7 +64,7 @@ class Surroundings(Observed):
 
     def state(self, facts: HostFacts, desired: Json) -> State:
         found = Observed.state(self, facts, desired)
-        return State([*audited(facts, desired), *surroundings(facts)], found.fault)
+        return replace(found, actual=[*audited(facts, desired), *surroundings(facts)])
 
 
 CONTROL = Control(
