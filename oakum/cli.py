@@ -10,37 +10,27 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from oakum import __version__, options, screen
+from oakum import __version__, cli_nodes, options, screen
 from oakum.model import Severity
 
 if TYPE_CHECKING:
     from oakum.deploy import Road
 
 
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-class _Command(click.Command):
-    """A command that knows -h also where it is made without its group, as tests and docs do."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"context_settings": HELP, **kwargs})
-
-
 class _Sections(click.Group):
     """A group whose bare call says what a newcomer needs."""
 
-    command_class = _Command
+    command_class = options.Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        hosts = ["audit", "plan", "apply", "rollback", "history", "waivers"]
+        hosts = ["audit", "plan", "apply", "bootstrap", "rollback", "history", "waivers"]
         return [*hosts, "controls", "explain", "schema", "completion"]
 
 
 @click.group(
     cls=_Sections,
     invoke_without_command=True,
-    context_settings=HELP,
+    context_settings=options.HELP,
 )
 @click.version_option(__version__, prog_name="oakum", message="%(prog)s %(version)s")
 @click.pass_context
@@ -229,6 +219,9 @@ def bridge(address: str) -> None:
     from oakum.worker import bridge
 
     bridge(address)
+
+
+oakum.add_command(cli_nodes.bootstrap)
 
 
 # What needs no host ------------------------------------------------------------------------------

@@ -22,9 +22,10 @@ from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
+from oakum import bootstrap as new_host
 from oakum import operations, planner, undo
 from oakum.controls import controls
-from oakum.facts import HostFacts, Read
+from oakum.facts import CannotTell, HostFacts, Read
 from oakum.history import looked_at, remembered
 from oakum.inventory import PLACES
 from oakum.layers import Layer, from_inventory, resolve
@@ -80,7 +81,11 @@ def _whole_policy(host: Host, below: Sequence[Layer], above: Sequence[Layer]) ->
 
 def plan_for(facts: HostFacts, policy: Policy) -> Plan:
     """The plan of a host from facts that were just read."""
-    return planner.build(facts, policy, controls(), datetime.datetime.now(datetime.UTC).date())
+    return planner.build(facts, policy, controls(), _today())
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()
 
 
 def new_transaction_id() -> str:
@@ -142,6 +147,18 @@ HARDEN: Final = Road(_look, _check)
 """To the policy."""
 
 
+def _look_new(host: Host, policy: Policy) -> tuple[HostFacts, Plan]:
+    facts = read(host)
+    try:
+        return facts, new_host.build(facts, policy, controls(), _today())
+    except (new_host.NotNew, CannotTell) as error:
+        raise NoAnswer(str(error)) from None
+
+
+BOOTSTRAP: Final = Road(_look_new, _check)
+"""To a new host's first dockerd, under its policy."""
+
+
 def rolling_back(selection: undo.Selection) -> Road:
     """To what was there before the transactions that ``selection`` means."""
     return Road(partial(_look_back, selection), _check_back)
@@ -170,6 +187,24 @@ def harden() -> None:
     _walk(HARDEN)
 
 
+@deploy("oakum: install Docker, hardened before its first start")
+def bootstrap() -> None:
+    """Bring a Docker that is hardened to the current host, which has none."""
+    plan = _walk(BOOTSTRAP)
+    if plan.install:
+        first_start(name="Harden what came, and start it")
+
+
+@operation()
+def first_start() -> operations.Commands:
+    """What the engine gets that was installed just now, planned from it; then its first start."""
+    yield FunctionCommand(_start, (), {})
+
+
+def _start() -> None:
+    _walk(BOOTSTRAP)
+
+
 @deploy("oakum: take changes back")
 def rollback(to: str | None = None, all: bool = False) -> None:
     """Take back the last change of the current host, all after the transaction ``to``, or all.
@@ -190,7 +225,7 @@ def audit() -> None:
     _tell(host, plan.findings, set(Status))
 
 
-def _walk(road: Road) -> None:
+def _walk(road: Road) -> Plan:
     host = _current()
     policy, facts, plan, reason = _seen(host, road)
     if policy.has_neighbours and not plan.idle:
@@ -201,7 +236,9 @@ def _walk(road: Road) -> None:
             host.log(f"\n{row.diff}")
     _tell(host, plan.findings, {Status.HELD, Status.UNKNOWN})
     change(plan, facts, policy, new_transaction_id())
-    verified(name="Verify by reading again", plan=plan, road=road)
+    if not plan.install:
+        verified(name="Verify by reading again", plan=plan, road=road)
+    return plan
 
 
 @operation()

@@ -53,7 +53,7 @@ def _counts(plan: Plan, command: str, fail_on: Severity | None) -> bool:
     )
     if plan.deferred:
         drift.append(_of_deferred(plan))
-    if command == "apply" and drift:
+    if command in ("apply", "bootstrap") and drift:
         return True
     return fail_on is not None and any(severity >= fail_on for severity in drift + held)
 

@@ -34,6 +34,14 @@ AWAY: Final = "away"
 """The file below /var/lib/oakum that stands there while a host is away from its neighbours."""
 
 
+HELD: Final = "held"
+"""The file there while Docker is kept from starting, until a bootstrap has hardened it."""
+
+
+INSTALLED: Final = "installed"
+"""The file there while it is kept so and its packages have come."""
+
+
 class CannotTell(Exception):
     """A reading is missing; the message is the reason. Caught in exactly one place, ``judge``."""
 
@@ -207,6 +215,20 @@ class HostFacts:
     def away(self) -> bool:
         """Whether a run took the host from its neighbours and did not put it back."""
         return isinstance(self.oakum_state, Read) and AWAY in self.oakum_state.value
+
+    @property
+    def held_back(self) -> bool:
+        """Whether a bootstrap keeps Docker from starting, and has not come to its end."""
+        return isinstance(self.oakum_state, Read) and HELD in self.oakum_state.value
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the packages of an engine came only in part, as far as this host's bootstrap, or
+        its package manager, knows."""
+        if self.held_back and INSTALLED not in self.oakum_state.value:
+            return True
+        package = self.engine_package
+        return isinstance(package, Read) and package.value.endswith(" unfinished")
 
     @property
     def unended(self) -> str | None:

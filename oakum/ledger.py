@@ -26,7 +26,7 @@ _LINE: Final = re.compile(
     rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ({ID}) ([a-z-]+)(?: (.*))?", re.ASCII
 )
 _BEGIN: Final = re.compile(
-    r"(apply|rollback) (\S{1,300}) ([0-9a-f]{16}) (-|[a-z0-9-]+(?:,[a-z0-9-]+)*)"
+    r"(apply|bootstrap|migrate|rollback|upgrade) (\S{1,300}) ([0-9a-f]{16}) (-|[a-z0-9-]+(?:,[a-z0-9-]+)*)"
 )
 _FILE: Final = re.compile(rf"([0-9]{{1,4}}) ({_DIGEST}) ({_DIGEST}) (/.{{0,4095}})")
 
@@ -126,7 +126,7 @@ def parse(text: bytes) -> tuple[Entry, ...]:
 
 def _holds(entry: Entry, undone: set[str]) -> bool:
     confirmed = entry.outcome is Ending.CONFIRMED
-    return confirmed and entry.command == "apply" and entry.id not in undone
+    return confirmed and entry.command != "rollback" and entry.id not in undone
 
 
 def _grown(entries: Mapping[str, Entry], line: str) -> Entry:

@@ -13,8 +13,8 @@ from packaging.version import Version
 from oakum.engine.catalogue import flag_for
 from oakum.engine.document import Document, loads, merge, same
 from oakum.facts import HostFacts, Read
-from oakum.model import Change, Disruption, Kind, Plan, loader
-from oakum.policy import Policy
+from oakum.model import Change, Disruption, Installation, Kind, Plan, loader
+from oakum.policy import Policy, TimeLimits
 
 Call = tuple[str, ...]
 """A function of the script and its arguments, not yet quoted."""
@@ -58,16 +58,34 @@ def calls(plan: Plan, facts: HostFacts, policy: Policy, about: About) -> list[Ca
         return []
     limits = policy.time_limits
     return [
-        ("about", "rollback" if _goes_back(plan) else "apply", about.by, digest(plan), names(plan)),
-        ("limits", str(limits.answer), str(limits.watch), str(limits.shadow)),
+        ("about", _command(plan), about.by, digest(plan), names(plan)),
+        ("limits", *(str(one) for one in _seconds(plan, limits))),
         ("preflight", policy.preflight),
         *(_file(change, plan, facts) for change in files),
         *(("load", word) for word in dict.fromkeys(loader(one.path) for one in files) if word),
         *(("undoes", one) for one in plan.undoes),
         *_daemon_json(files, plan, facts),
+        *([_engine(plan.install)] if plan.install else []),
         action,
         *([("leave",)] if plan.leave else []),
     ]
+
+
+def _command(plan: Plan) -> str:
+    """What the ledger calls it."""
+    if plan.install or plan.start:
+        return "bootstrap"
+    return "rollback" if _goes_back(plan) else "apply"
+
+
+def _seconds(plan: Plan, limits: TimeLimits) -> tuple[int, ...]:
+    rest = (limits.install,) if plan.install else ()
+    return limits.answer, limits.watch, limits.shadow, *rest
+
+
+def _engine(install: Installation) -> Call:
+    hold = "yes" if install.hold else "no"
+    return "engine", install.manager, install.release or "-", hold, " ".join(install.names)
 
 
 def _goes_back(plan: Plan) -> bool:
@@ -87,6 +105,8 @@ def names(plan: Plan) -> str:
 
 def service_action(plan: Plan, facts: HostFacts) -> Call:
     """What dockerd is told; whether live-restore comes on before; whether containers stay."""
+    if plan.install or plan.start:
+        return "service", "install" if plan.install else "start", "no", "may-stop"
     stay = "may-stop" if plan.disruption >= Disruption.OUTAGE else "stay"
     if plan.disruption is Disruption.NONE:
         return "service", "none", "no", stay
@@ -110,18 +130,20 @@ def _sha256(content: bytes | None) -> str:
 
 
 def _file(change: Change, plan: Plan, facts: HostFacts) -> Call:
+    if plan.install:
+        return _written(change, change.after or b"", "any")  # nobody has read what is there
     if plan.live_restore_last and change.path == _target(facts):
         # Everything but live-restore; what the file holds in the end comes by ``finally``.
         before_last = merge(loads(change.after or b"", empty_ok=True), {"live-restore": True})
-        return _written(change, before_last)
+        return _written(change, before_last, _sha256(change.before))
     if change.after is None:
         return "remove", change.path, _sha256(change.before)
-    return _written(change, change.after)
+    return _written(change, change.after, _sha256(change.before))
 
 
-def _written(change: Change, content: bytes) -> Call:
+def _written(change: Change, content: bytes, expected: str) -> Call:
     rights = (change.mode, str(change.owner), str(change.group))
-    return "file", change.path, *rights, _sha256(change.before), content.decode("utf-8")
+    return "file", change.path, *rights, expected, content.decode("utf-8")
 
 
 def _target(facts: HostFacts) -> str | None:
@@ -144,7 +166,7 @@ def _daemon_json(files: list[Change], plan: Plan, facts: HostFacts) -> Iterator[
     if plan.live_restore_last:
         end = ("gone", "") if change.after is None else ("file", change.after.decode("utf-8"))
         yield "finally", change.path, _off(coming), *end
-    if plan.disruption > Disruption.NONE:
+    if plan.disruption > Disruption.NONE or plan.start:
         yield from _expected(former.settings, coming.settings, facts)
 
 

@@ -147,6 +147,32 @@ def loader(path: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryFile:
+    """A file that a package manager needs before it can be asked: a key, or where packages are."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """How an engine comes to a host: the package manager's name, its packages (``NAME=`` is of
+    ``release``, ``NAME?`` is taken where it is there), whether upgrades of the whole host leave
+    their version alone, and the files of its repository."""
+
+    manager: str
+    names: tuple[str, ...]
+    release: str | None = None
+    hold: bool = True
+    files: tuple[RepositoryFile, ...] = ()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The names alone."""
+        return tuple(name.rstrip("=?") for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
 class Impact:
     """What a change does to a named container, and why."""
 
@@ -167,6 +193,9 @@ class Plan:
     Of a rollback only: ``undoes`` are the transactions that it takes back, newest first;
     ``live_restore_last`` says that live-restore goes off, but only by a reload after everything
     else; ``leave`` that nothing of oakum's shall stay on the host.
+
+    Of a bootstrap only: ``install`` is how the engine comes to the host, kept from starting, and
+    another plan follows; ``start`` says that it is started for the first time.
     """
 
     findings: tuple[Finding, ...]
@@ -179,6 +208,8 @@ class Plan:
     undoes: tuple[str, ...] = ()
     live_restore_last: bool = False
     leave: bool = False
+    install: Installation | None = None
+    start: bool = False
 
     @property
     def acts(self) -> bool:

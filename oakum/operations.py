@@ -39,8 +39,8 @@ def packages(plan: Plan, manager: str) -> Commands:
     ``manager`` is the probe's word, such as ``apt``.
     """
     names = [change.path for change in plan.changes if change.kind is Kind.PACKAGE]
-    if not names:
-        return
+    if not names or plan.install:
+        return  # an engine comes by its transaction, which keeps it from starting
     # Here, for they cost a fifth of the start of every command.
     from pyinfra.operations import apt, server, systemd
 
@@ -78,6 +78,7 @@ def transaction_command(plan: Plan, facts: HostFacts, policy: Policy, about: Abo
     text = (
         f"{script('launch.sh')}begin {about.id}\n"
         f"{_here('transaction.sh', script('transaction.sh'), about.id)}"
+        f"{_here('packages.sh', script('packages.sh'), about.id) if plan.install else ''}"
         f"{_here('manifest', lines + END, about.id)}"
         f"start\nfollow {about.id}{leaving}\n"
     )

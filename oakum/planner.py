@@ -341,6 +341,8 @@ _ENDED: Final = {
 
 
 def _of_former_runs(facts: HostFacts) -> Iterator[str]:
+    if facts.held_back:
+        yield "Docker is kept from starting until oakum bootstrap, which goes on, has hardened it"
     if facts.away:
         yield "a former run took this host from its neighbours and did not put it back"
     last = facts.transaction.value if isinstance(facts.transaction, Read) else None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, model_validator
 
 from oakum.model import Area, Disruption
-from oakum.policy_values import AddressPool, Init, LogRotation
+from oakum.policy_values import AddressPool, EngineSource, Init, LogRotation
 from oakum.policy_values import Strict as _Strict
 from oakum.policy_values import Word as _Word
 
@@ -293,6 +293,10 @@ class Policy(_Strict):
     )
     authorization_plugins: tuple[str, ...] = Field(
         default=(), strict=False, description="plugins that must pass every call of the API"
+    )
+    engine: EngineSource = Field(
+        default=EngineSource(),
+        description="where a new host's engine comes from: source, release, hold; key, fingerprint",
     )
     for_engine: str | None = Field(
         default=None,

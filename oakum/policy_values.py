@@ -2,9 +2,12 @@
 
 import enum
 import ipaddress
-from typing import Annotated, Any, Self
+import re
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from oakum.engine.openpgp import fingerprints
 
 
 class Strict(BaseModel):
@@ -63,4 +66,51 @@ class AddressPool(Strict):
             raise ValueError(f"base {self.base} is written {network}")
         if not network.prefixlen <= self.size <= network.max_prefixlen - 2:
             raise ValueError(f"size {self.size} cuts no networks from {self.base}")
+        return self
+
+
+SOURCES: Final = ("distribution", "docker")
+"""Where an engine comes from, besides the URL of a mirror."""
+
+RELEASE: Final = r"^\d{1,2}(\.\d{1,3}){1,2}$"
+"""A release of Docker, or a series of them."""
+
+
+class EngineSource(Strict):
+    """Where a new host's engine comes from.
+
+    ``source`` is ``distribution``, ``docker`` (Docker's own repository), or the URL of a mirror
+    that is laid out like the folder of one distribution there, such as
+    ``https://mirror.example/linux/debian``. ``release`` is the release of Docker, without it the
+    newest there. ``hold`` keeps upgrades of the whole host from taking a newer one. ``key`` is the
+    armored OpenPGP key of a mirror that signs for itself, ``fingerprint`` the one that it must have.
+    """
+
+    source: str = "distribution"
+    release: str | None = Field(default=None, pattern=RELEASE)
+    hold: bool = True
+    key: str | None = None
+    fingerprint: str | None = Field(default=None, pattern=r"^[0-9A-Fa-f ]{40,50}$")
+
+    @model_validator(mode="after")
+    def _known_source(self) -> Self:
+        if self.source not in SOURCES and not re.fullmatch(
+            r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~+-]+)*", self.source
+        ):
+            raise ValueError(
+                f"source {self.source} is neither distribution nor docker, nor the URL of a mirror"
+            )
+        if self.source in SOURCES and (self.key or self.fingerprint):
+            raise ValueError("key and fingerprint are a mirror's; Docker's own are known")
+        if (self.key is None) != (self.fingerprint is None):
+            raise ValueError(
+                "key and fingerprint come together: a key, and the one that it must be"
+            )
+        if self.key is not None:
+            wanted = str(self.fingerprint).replace(" ", "").upper()
+            found = fingerprints(self.key)
+            if set(found) != {wanted}:
+                raise ValueError(
+                    f"key has the fingerprint {', '.join(found)}, and {wanted} was wanted"
+                )
         return self

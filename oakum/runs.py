@@ -31,7 +31,11 @@ from oakum.waivers import Host, as_json, as_text, listed
 Given = Mapping[str, Any]
 """The options of a command, by the names that ``oakum.options`` gives them."""
 
-CHANGING: Final = {"apply": ("applying", "Apply this?"), "rollback": ("rolling back", "Take back?")}
+CHANGING: Final = {
+    "apply": ("applying", "Apply this?"),
+    "bootstrap": ("bootstrapping", "Install and start it?"),
+    "rollback": ("rolling back", "Take back?"),
+}
 """What changes hosts: what it does on the screen, and what is asked first."""
 
 

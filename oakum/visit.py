@@ -248,8 +248,11 @@ def _soaked(target: Target, task: Task) -> HostReport:
 
 def _same(plan: Plan, agreed: Plan | None) -> bool:
     """Whether two plans do the same; notes may tell of something that has ended since, and a
-    swarm's tasks may have come from a node that was drained before."""
-    return agreed is not None and _essence(plan) == _essence(agreed)
+    swarm's tasks may have come from a node that was drained before; a first start is what an
+    installation was to lead to."""
+    if agreed is None:
+        return False
+    return _essence(plan) == _essence(agreed) or bool(agreed.install and plan.start)
 
 
 def _essence(plan: Plan) -> Plan:
@@ -299,7 +302,8 @@ def _failed(target: Target, row: HostReport) -> HostReport:
     if verdict == "broken":
         reason = f"{reason}; dockerd is not well"
     outcome = Outcome.ROLLED_BACK if verdict == "rolled-back" else Outcome.FAILED
-    return replace(row, outcome=outcome, error=reason[:500], steps=tuple(_steps(target.host)))
+    steps = (*row.steps, *_steps(target.host))
+    return replace(row, outcome=outcome, error=reason[:500], steps=steps)
 
 
 def _said(host: Host) -> list[str]:
@@ -333,13 +337,30 @@ def _verified(target: Target, row: HostReport, plan: Plan) -> HostReport:
     The row keeps the changes that were made, beside what every control says now. A connection that
     is lost here leaves something to know, so another one is made.
     """
-    row = replace(row, steps=tuple(_steps(target.host)))
+    row = replace(row, steps=(*row.steps, *_steps(target.host)))
+    if plan.install:
+        return _started(target, row, plan)
     try:
         facts, now, left = _checked(target, plan)
     except NoAnswer as error:
         return replace(row, outcome=Outcome.FAILED, error=f"changed, not verified: {error}")
     row = replace(row, facts=facts.summary(), plan=now)
     return replace(row, outcome=Outcome.FAILED if left else Outcome.APPLIED, error=left)
+
+
+def _started(target: Target, row: HostReport, plan: Plan) -> HostReport:
+    """The row of a host whose engine has come: what it gets before its first start is planned from
+    that engine, and carried out."""
+    try:
+        now, facts = _planned(target)
+    except NoAnswer as error:
+        return replace(row, outcome=Outcome.FAILED, error=f"installed, not started: {error}")
+    if now.plan is None or not now.plan.start:
+        return replace(row, outcome=Outcome.FAILED, error="installed, and not to be started")
+    now = replace(now, steps=row.steps, transaction=new_transaction_id())
+    done = _carried_out(target, now, facts)
+    changes = (*plan.changes, *(done.plan.changes if done.plan else ()))
+    return replace(done, plan=replace(done.plan or plan, changes=changes))
 
 
 def _checked(target: Target, plan: Plan) -> tuple[HostFacts, Plan, str | None]:

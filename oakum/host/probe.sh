@@ -634,7 +634,10 @@ find_package() {
                 docker.io docker-ce moby-engine docker-engine docker-ce-rootless-extras)
             IFS=$nl
             for row in $rows; do
-                case $row in ?i*) owner="${owner:+$owner, }${row#*'|'}" ;; esac
+                case $row in
+                    ?i*) owner="${owner:+$owner, }${row#*'|'}" ;;
+                    ?[FHUWt]*) owner="${owner:+$owner, }${row#*'|'} unfinished" ;;
+                esac
             done
             IFS=$blank
             ;;

@@ -26,12 +26,15 @@ trap '' HUP PIPE
 
 STATE=/var/lib/oakum
 RUN=/run
+RC_POLICY=/usr/sbin/policy-rc.d
 BOOT_UNIT=/etc/systemd/system/oakum-recover.service
 BOOT_LINK=/etc/systemd/system/docker.service.wants/oakum-recover.service
+HELD=$STATE/held # there while Docker is kept from starting
+INSTALLED=$STATE/installed # there while it is, and its packages have come
 KEEP=10 # folders of transactions that are not in force
 
 command=apply by=- plan=- controls=-
-answer=60 watch=25 shadow=20 wanted=available
+answer=60 watch=25 shadow=20 install=0 wanted=available
 action=none live_restore_first=no containers=stay leaving=no
 count=0 expects=0 undone='' loaders=''
 
@@ -91,13 +94,13 @@ point() {
 # --- The manifest ---
 
 about() { command=$1 by=$2 plan=$3 controls=$4; }
-limits() { answer=$1 watch=$2 shadow=$3; }
+limits() { answer=$1 watch=$2 shadow=$3 install=${4-0}; }
 preflight() { wanted=$1; }
 undoes() { undone="$undone $1"; }
 leave() { leaving=yes; }
 load() { loaders="$loaders $1"; } # load systemd|audit: who has to be told of files that changed
 
-# file PATH MODE OWNER GROUP SHA256-OF-THE-FORMER-BYTES|absent CONTENT
+# file PATH MODE OWNER GROUP SHA256-OF-THE-FORMER-BYTES|absent|any CONTENT
 file() {
     count=$((count + 1))
     keep "$count.path" "$1"
@@ -150,7 +153,11 @@ expect() {
     keep "expected.$expects" "$2"
 }
 
-# service none|reload|restart LIVE-RESTORE-FIRST(yes|no) CONTAINERS(stay|may-stop)
+# engine MANAGER RELEASE|- HOLD-ITS-VERSION(yes|no) NAMES: what `install` gets, for packages.sh.
+engine() { manager=$1 release=$2 hold_version=$3 names=$4; }
+
+# service none|reload|restart|install|start LIVE-RESTORE-FIRST(yes|no) CONTAINERS(stay|may-stop)
+# install: get the engine, and keep it from starting; start: let it start, for the first time.
 service() { action=$1 live_restore_first=$2 containers=$3; }
 
 # value PATH: a value of the kernel is written in place, for nothing can be renamed there.
@@ -245,6 +252,7 @@ found() {
 check() {
     found "$path"
     [ "$now" != odd ] || refuse "stale: $path is no regular file"
+    [ "$(cat "$dir/$n.expected")" != any ] || keep "$n.expected" "$now"
     [ "$now" = "$(cat "$dir/$n.expected")" ] ||
         refuse "stale: $path is no longer what the plan was made from"
 }
@@ -528,7 +536,7 @@ hang_up() {
 # --- Before and after ---
 
 count_containers() {
-    [ "$action" != none ] || return 0
+    case $action in none | install | start) return ;; esac
     was_running=$(running) || refuse "cannot list the running containers"
     printf '%s\n' "$was_running" >"$dir/running" || refuse "cannot write $dir"
     [ "$containers" = stay ] || printf '' >"$dir/may-stop"
@@ -606,6 +614,76 @@ forget_probe() {
     client rmi "oakum-probe:$id" >/dev/null 2>&1
 }
 
+# --- Kept from starting ---
+
+# hold: by a condition of systemd, which the package's own start and a boot meet as well as anybody;
+# by policy-rc.d where there is no systemd. Why it cannot be had is in $heard.
+hold() {
+    heard="cannot write $HELD"
+    printf '' >"$HELD" && flush "$HELD" || return
+    if systemd; then
+        for unit in docker.service docker.socket; do
+            folder=/etc/systemd/system/$unit.d
+            heard="cannot write $folder"
+            (umask 022 && mkdir -p "$folder" && printf '%s\n' '# Until oakum has hardened it.' \
+                '[Unit]' "ConditionPathExists=!$HELD" >"$folder/oakum-held.conf") || return
+        done
+        timeout 60 systemctl daemon-reload >/dev/null 2>&1 9>&-
+        # A first start that was cut off may have left it running.
+        timeout "$answer" systemctl stop docker.service docker.socket >/dev/null 2>&1 9>&-
+    elif command -v invoke-rc.d >/dev/null; then
+        if [ ! -e "$RC_POLICY" ]; then
+            # shellcheck disable=SC2016  # for that script
+            (umask 022 && printf '%s\n' '#!/bin/sh' '# Until oakum has hardened it.' \
+                'case $1 in docker) exit 101 ;; esac' >"$RC_POLICY.oakum" &&
+                chmod 755 "$RC_POLICY.oakum" && mv "$RC_POLICY.oakum" "$RC_POLICY") || return
+        elif sh "$RC_POLICY" docker start >/dev/null 2>&1 9>&-; then
+            heard="$RC_POLICY is somebody's own, and lets docker start"
+            return 1
+        fi
+        timeout "$answer" service docker stop >/dev/null 2>&1 9>&-
+        timeout 20 update-rc.d docker disable >/dev/null 2>&1 9>&-
+    else
+        timeout "$answer" rc-service docker stop >/dev/null 2>&1 9>&-
+    fi
+    heard="dockerd runs"
+    ! dockerd_pid >/dev/null
+}
+
+# release: what was kept from starting may start, and does so at every boot.
+release() {
+    rm -f "$HELD" "$INSTALLED" || return
+    if systemd; then
+        for unit in docker.service docker.socket; do
+            folder=/etc/systemd/system/$unit.d
+            rm -f "$folder/oakum-held.conf"
+            rmdir "$folder" 2>/dev/null
+        done
+        timeout 60 systemctl daemon-reload >/dev/null 2>&1 9>&-
+        timeout 60 systemctl enable docker.service >/dev/null 2>&1 9>&-
+    elif command -v invoke-rc.d >/dev/null; then
+        ! grep -qs '^# Until oakum' "$RC_POLICY" || rm -f "$RC_POLICY"
+        timeout 20 update-rc.d docker enable >/dev/null 2>&1 9>&-
+    else
+        timeout 20 rc-update add docker default >/dev/null 2>&1 9>&-
+    fi
+    return 0
+}
+
+# hold_again: the way back from an install, or from a first start. Docker stays kept from starting
+# as long as anything of it is there, since what it would start with is what nobody checked.
+hold_again() {
+    case $action in
+        start) hold || journal "failed $heard" ;;
+        install)
+            # shellcheck source=oakum/host/packages.sh
+            [ ! -e "$dir/packages.sh" ] || . "$dir/packages.sh"
+            rm -f "$INSTALLED"
+            has_engine || anything_installed || release
+            ;;
+    esac
+}
+
 # --- Arm and disarm ---
 
 arm_timer() {
@@ -616,7 +694,7 @@ arm_timer() {
 }
 
 # overdue_after: seconds that no transaction takes, be it that every step waits for as long as it may.
-overdue_after() { echo $((answer * 6 + watch + shadow * 2 + 300)); }
+overdue_after() { echo $((answer * 6 + watch + shadow * 2 + install + 300)); }
 
 arm_boot() {
     if systemd; then
@@ -720,6 +798,11 @@ touched() { printf '%s' "$1" >"$dir/touched" && flush "$dir/touched"; }
 act() {
     case $action in
         none) return ;;
+        install)
+            install_held
+            return
+            ;;
+        start) start_first ;;
         reload) reload ;;
         restart)
             if [ "$live_restore_first" = yes ]; then
@@ -739,6 +822,31 @@ act() {
     await "$answer" answers || fail "dockerd does not answer: $(last_words)"
     point answered
     [ ! -e "$dir/finally.path" ] || put_finally
+}
+
+# install_held: from before the packages come until `start`, Docker cannot be started.
+install_held() {
+    point hold
+    hold || fail "cannot keep Docker from starting: $heard"
+    step hold
+    # shellcheck source=oakum/host/packages.sh
+    . "$dir/packages.sh" || fail "cannot read $dir/packages.sh"
+    point installing
+    install_engine || fail "$heard"
+    point installed
+    ! dockerd_pid >/dev/null || fail "dockerd was started while it was kept from starting"
+    printf '' >"$INSTALLED" || fail "cannot write $INSTALLED"
+    step install "$(dockerd --version 2>/dev/null | tr -cd '\040-\176' | cut -c1-100)"
+}
+
+start_first() {
+    each_file ours
+    touched started
+    release || fail "cannot remove $HELD"
+    point released
+    restart_dockerd "$answer" || fail "dockerd did not start: $(last_words)"
+    step start
+    point started
 }
 
 reload() {
@@ -778,7 +886,7 @@ at_last() {
 }
 
 settle() {
-    [ "$action" != none ] || return 0
+    case $action in none | install) return ;; esac
     read_back
     point read-back
     said=
@@ -789,7 +897,7 @@ settle() {
         point ports
         said="$(wc -w <"$dir/running" | tr -d ' ') containers, $(wc -l <"$dir/ports" | tr -d ' ') ports"
     fi
-    if [ -e "$dir/probe-ran" ]; then
+    if [ -e "$dir/probe-ran" ] || [ "$action" = start ]; then
         probe_container || fail "no container starts any more: $heard"
         said="${said:+$said, }probe container"
     fi
@@ -865,8 +973,11 @@ conclude() {
     [ -n "$(verdict)" ] && [ ! -e "$BOOT_UNIT" ] && each_file is_gone || rest=yes
     [ "$rest" = yes ] || rm -f "$dir/manifest" "$dir"/*.json "$dir/swapping"
     tell_verdict "$1"
-    [ "$rest" = yes ] || rm -f "$dir/transaction.sh"
-    [ "$1 $leaving" != "confirmed yes" ] || rm -rf "$STATE"
+    [ "$rest" = yes ] || rm -f "$dir/transaction.sh" "$dir/packages.sh" "$dir/packages.log"
+    if [ "$1 $leaving" = "confirmed yes" ]; then
+        [ ! -e "$HELD" ] || release
+        rm -rf "$STATE"
+    fi
     exit 0
 }
 
@@ -930,7 +1041,8 @@ undo() {
     journal "failed $reason"
     point undo
     was_touched=$(cat "$dir/touched" 2>/dev/null)
-    [ $# = 1 ] || was_touched=
+    [ $# = 1 ] && [ "$was_touched" != started ] || was_touched=
+    hold_again
     if cross_bridge; then
         was_touched=reloaded
         touched reloaded

@@ -245,7 +245,7 @@ def deferred(files: Sequence[Change], *, named: bool) -> str:
             f"No Docker engine yet; its first dockerd should find {enumerated(map(title, files))}"
         )
     return (
-        "No Docker engine yet, so apply leaves this host alone. "
+        "No Docker engine yet, so apply leaves this host alone; oakum bootstrap installs it. "
         "These are the files that its first dockerd should find:"
     )
 

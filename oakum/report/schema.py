@@ -25,11 +25,11 @@ def report_schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "oakum report",
-        "description": "What one run of oakum audit, plan, apply or rollback has to say.",
+        "description": "What one run of oakum audit, plan, apply, bootstrap or rollback has to say.",
         **_object(
             schema={"const": json.SCHEMA},
             oakum=TEXT,
-            command={"enum": ["audit", "plan", "apply", "rollback"]},
+            command={"enum": ["audit", "plan", "apply", "bootstrap", "rollback"]},
             profile=TEXT,
             started=UTC,
             finished=UTC,
@@ -77,7 +77,7 @@ def _transaction() -> Schema:
     return _object(
         id=TEXT,
         time=UTC,
-        command={"enum": ["apply", "rollback"]},
+        command={"enum": ["apply", "bootstrap", "rollback"]},
         by=TEXT,
         plan=TEXT,
         controls=_list(TEXT),
