@@ -67,7 +67,7 @@ def build(
 def _something_else(facts: HostFacts) -> str | None:
     """What answers to Docker's name, and is not to be mixed with the engine that would come."""
     if facts.podman.value:
-        return "podman answers to Docker's name here; remove its shim (the package podman-docker) first"
+        return "podman answers to Docker's name here; remove its shim, the package podman-docker"
     engine = facts.engine.value
     if engine is None:
         return None
@@ -86,11 +86,11 @@ def _arrival(install: Installation) -> list[Change]:
         for file in install.files
     ]
     release = f" {install.release}" if install.release else ""
-    hold = "; upgrades of the whole host leave its version alone" if install.hold else ""
+    hold = "; its version is held" if install.hold else ""
     package = Change(
         path=install.packages[0],
         kind=Kind.PACKAGE,
         controls=(ENGINE,),
-        note=f"install{release} by {install.manager}, kept from starting until it is hardened{hold}",
+        note=f"install{release} by {install.manager}, not to be started yet{hold}",
     )
     return [*files, package]

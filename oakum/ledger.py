@@ -26,7 +26,8 @@ _LINE: Final = re.compile(
     rf"(\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ({ID}) ([a-z-]+)(?: (.*))?", re.ASCII
 )
 _BEGIN: Final = re.compile(
-    r"(apply|bootstrap|migrate|rollback|upgrade) (\S{1,300}) ([0-9a-f]{16}) (-|[a-z0-9-]+(?:,[a-z0-9-]+)*)"
+    r"(apply|bootstrap|migrate|rollback|upgrade) (\S{1,300}) "
+    r"([0-9a-f]{16}) (-|[a-z0-9-]+(?:,[a-z0-9-]+)*)"
 )
 _FILE: Final = re.compile(rf"([0-9]{{1,4}}) ({_DIGEST}) ({_DIGEST}) (/.{{0,4095}})")
 

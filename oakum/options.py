@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from oakum.layers import Layer
 
 FORMATS = ("text", "json")
-Function = TypeVar("Function", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -26,8 +26,8 @@ class Command(click.Command):
         super().__init__(*args, **{"context_settings": HELP, **kwargs})
 
 
-def _stack(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
-    def decorate(command: Function) -> Function:
+def _stack(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
+    def decorate(command: Decorated) -> Decorated:
         for option in reversed(options):
             command = option(command)
         return command
@@ -207,7 +207,7 @@ rollout = _stack(
 )
 
 
-def fail_on(default: str) -> Callable[[Command], Command]:
+def fail_on(default: str) -> Callable[[Decorated], Decorated]:
     """``--fail-on`` with the default of a command."""
     return click.option(
         "--fail-on",

@@ -83,7 +83,7 @@ class EngineSource(Strict):
     that is laid out like the folder of one distribution there, such as
     ``https://mirror.example/linux/debian``. ``release`` is the release of Docker, without it the
     newest there. ``hold`` keeps upgrades of the whole host from taking a newer one. ``key`` is the
-    armored OpenPGP key of a mirror that signs for itself, ``fingerprint`` the one that it must have.
+    armored OpenPGP key of a mirror that signs for itself, ``fingerprint`` what it must have.
     """
 
     source: str = "distribution"

@@ -1,4 +1,4 @@
-"""Which keys an OpenPGP public key block holds: fingerprints alone, no signature is checked here."""
+"""Which keys an OpenPGP public key block holds, by fingerprint; no signature is checked here."""
 
 import base64
 import binascii

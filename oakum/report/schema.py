@@ -25,7 +25,7 @@ def report_schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "oakum report",
-        "description": "What one run of oakum audit, plan, apply, bootstrap or rollback has to say.",
+        "description": "What one run of oakum on hosts has to say.",
         **_object(
             schema={"const": json.SCHEMA},
             oakum=TEXT,
