@@ -20,7 +20,7 @@ def bootstrap(inventory: str, yes: bool, **given: Any) -> NoReturn:
     Shows the plan and asks first, unless --yes. The engine comes from the distribution, or from
     where oakum_engine says; it is kept from starting until its files are in place. What fails or is
     cut off leaves it kept so, and the same command goes on. A host whose Docker runs already is
-    left alone; oakum apply is for those.
+    left alone: apply is for those.
 
     \b
     Examples:

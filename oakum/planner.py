@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from packaging.version import Version
+
 from oakum.controls.base import ABSENT, Control, Edit, FileEdit, KeyEdit, NotApplicable, PackageEdit
 from oakum.controls.daemon_key import daemon_file_guards, in_force
 from oakum.engine.catalogue import (
@@ -271,10 +273,13 @@ def _daemon_file(
 def _before_first_start(
     facts: HostFacts, policy: Policy, controls: Sequence[Control], today: datetime.date
 ) -> tuple[Change, ...]:
-    """The files that a first dockerd should find, with keys that every current engine accepts."""
+    """The files that a first dockerd should find, with keys that every current engine accepts, or
+    the one that the policy names."""
+    oldest = Version(policy.engine.release) if policy.engine.release else OLDEST_PLANNED
+    newest = oldest if policy.engine.release else NEWEST
     fresh = replace(
         facts,
-        engine=Read(Engine(OLDEST_PLANNED, str(OLDEST_PLANNED), running=False)),
+        engine=Read(Engine(oldest, str(oldest), running=False)),
         dockerd=Read(None),
         containerd=Read(None),
         flags=Read({}),
@@ -284,15 +289,15 @@ def _before_first_start(
         drivers_on_disk=Read(()),
     )
     verdicts = [judge(control, fresh, policy, today) for control in controls]
-    accepted = [verdict for verdict in verdicts if verdict.drifts and _by_newest(verdict)]
+    accepted = [verdict for verdict in verdicts if verdict.drifts and _taken_by(newest, verdict)]
     changes = _changes(accepted, fresh)
     return tuple(change for change in changes if change.kind is Kind.FILE)
 
 
-def _by_newest(verdict: Verdict) -> bool:
+def _taken_by(newest: Version, verdict: Verdict) -> bool:
     keys = [edit for edit in verdict.edits if isinstance(edit, KeyEdit)]
     written = [edit for edit in keys if edit.value is not ABSENT]
-    return not any(refusal(edit.key, edit.value, NEWEST) for edit in written)
+    return not any(refusal(edit.key, edit.value, newest) for edit in written)
 
 
 # Whom it hits ------------------------------------------------------------------------------------

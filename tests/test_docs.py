@@ -129,7 +129,10 @@ def test_safety_has_the_table_that_the_fault_suite_holds() -> None:
 
     assert f"```\n{faults.promised()}\n```" in PAGES["docs/safety.md"]
     script = (ROOT / "oakum/host/transaction.sh").read_text("utf-8")
-    assert set(re.findall(r"\bpoint ([a-z]\S*)$", script, re.MULTILINE)) == set(faults.POINTS)
+    assert set(re.findall(r"\bpoint ([a-z]\S*)$", script, re.MULTILINE)) == {
+        *faults.POINTS,
+        *faults.FIRST,
+    }
 
 
 # Commands ----------------------------------------------------------------------------------------

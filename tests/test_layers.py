@@ -38,7 +38,9 @@ MAY_IMPORT = {
         "wire",
     },
     "ledger": {"facts", "model", "parts", "wire"},
-    "policy_values": set(),
+    "policy_values": {"engine"},
+    "installation": {"engine", "facts", "model", "policy_values"},
+    "bootstrap": {"controls", "facts", "installation", "model", "planner", "policy"},
     "policy": {"model", "policy_values"},
     "layers": {"engine", "model", "policy"},
     "waivers": {"policy", "report"},
@@ -66,6 +68,7 @@ MAY_IMPORT = {
     "manifest": {"engine", "facts", "model", "policy"},
     "operations": {"facts", "manifest", "model", "policy", "probe", "wire"},
     "deploy": {
+        "bootstrap",
         "controls",
         "facts",
         "history",
@@ -132,7 +135,9 @@ MAY_IMPORT = {
         "selection",
         "waivers",
     },
+    "cli_nodes": {"deploy", "options", "runs"},
     "cli": {
+        "cli_nodes",
         "controls",
         "deploy",
         "exit_codes",

@@ -828,6 +828,7 @@ def test_deferred_user_namespaces_bring_their_ranges(host, policy):
         "/etc/subuid",
         "/etc/subgid",
         "/etc/systemd/system/oakum.slice",
+        "/etc/docker/oakum-seccomp.json",
         "/etc/docker/daemon.json",
     }
 

@@ -530,6 +530,7 @@ oakum_swarm_manager: m-1
 oakum_insecure_registries: ["10.0.0.0/8", old:5000]
 oakum_authorization_plugins: [opa]
 oakum_for_engine: "29"
+oakum_engine: {source: docker, release: "28.5.2", hold: true}
 oakum_kubernetes: {context: prod, node: n-1, limit: 60, drain_options: [--force]}
 """
 

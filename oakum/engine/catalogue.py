@@ -15,8 +15,9 @@ from oakum.engine.tables import table
 NEWEST: Final = Version("29.7.2")
 """The newest release that the catalogue knows."""
 
-OLDEST_PLANNED: Final = Version("20.10")
-"""The oldest release that a host without an engine could still be given by its distribution."""
+OLDEST_PLANNED: Final = Version("20.10.24")
+"""The oldest release that a host without an engine could still be given by a distribution that gets
+security updates: Debian 12's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,6 +154,7 @@ expect() {
 }
 
 # engine MANAGER RELEASE|- HOLD-ITS-VERSION(yes|no) NAMES: what `install` gets, for packages.sh.
+# shellcheck disable=SC2034  # packages.sh reads them
 engine() { manager=$1 release=$2 hold_version=$3 names=$4; }
 
 # service none|reload|restart|install|start LIVE-RESTORE-FIRST(yes|no) CONTAINERS(stay|may-stop)

@@ -145,6 +145,7 @@ def test_every_parameter_of_the_policy_has_its_control():
         "max_disruption",
         "time_limits",
         "preflight",
+        "engine",
     }
     neighbours = {"before", "after", "swarm", "swarm_limit", "swarm_manager", "kubernetes"}
     beside = {"slice"}  # the figures of resource_isolation, which is a word

@@ -35,6 +35,9 @@ BACK = ("undo", "bridged", "restored", "undone")
 POINTS = (*FORWARD, *BACK)
 """Where the transaction can be stopped; on the way back only when dockerd refuses the new file."""
 
+FIRST = ("hold", "installing", "installed", "released", "started")
+"""Of a first start, which test_bootstrap.py has cases of its own for."""
+
 REFUSE = "/etc/systemd/system/docker.service.d/refuse.conf"
 # A dockerd that does not start under the new file, and that no preflight can know of: the program
 # is fine, its unit is not.
