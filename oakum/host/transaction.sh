@@ -677,7 +677,7 @@ hold_again() {
     case $action in
         start) hold || journal "failed $heard" ;;
         install)
-            # shellcheck source=oakum/host/packages.sh
+            # shellcheck source=/dev/null
             [ ! -e "$dir/packages.sh" ] || . "$dir/packages.sh"
             rm -f "$INSTALLED"
             has_engine || anything_installed || release
@@ -830,7 +830,7 @@ install_held() {
     point hold
     hold || fail "cannot keep Docker from starting: $heard"
     step hold
-    # shellcheck source=oakum/host/packages.sh
+    # shellcheck source=/dev/null
     . "$dir/packages.sh" || fail "cannot read $dir/packages.sh"
     point installing
     install_engine || fail "$heard"
