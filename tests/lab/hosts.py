@@ -20,7 +20,7 @@ import shlex
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +151,7 @@ class Lab:
         """Boot a fresh host; with `wait`, until all its services are up."""
         self._count += 1
         name = name or f"{flavour}-{self._count}"
-        port = free_port()
+        port = self._port()
         identity = self.directory / f"{name}.host_key"
         host = LabHost(
             lab=self,
@@ -175,6 +175,14 @@ class Lab:
         if wait:
             host.wait()
         return host
+
+    def _port(self) -> int:
+        """A free port that no host has had which may come back to it, of whatever session."""
+        with self._turn():
+            known = {int(path.suffix[1:]) for path in self.root.glob("sessions/*/port.*")}
+            port = free_port(known)
+            (self.directory / f"port.{port}").touch()
+        return port
 
     def _grantable(self) -> tuple[str, ...]:
         """POWERS, or all there are where this machine's engine cannot give just those."""
@@ -334,12 +342,14 @@ def make_key(path: Path) -> str:
     return path.with_suffix(f"{path.suffix}.pub").read_text().strip()
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on.
+def free_port(known: Container[int] = ()) -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on, and none of those ``known``.
 
     Below those that the kernel gives to clients: a host that is off must find its port free again.
     """
-    for port in random.sample(range(20000, 32768), 100):
+    for port in random.sample(range(20000, 32768), 1000):
+        if port in known:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
