@@ -80,8 +80,12 @@ class Engine:
     root: Path
 
     @property
+    def socket(self) -> Path:
+        return self.root / "docker.sock"
+
+    @property
     def address(self) -> str:
-        return f"unix://{self.root}/docker.sock"
+        return f"unix://{self.socket}"
 
     @property
     def environment(self) -> dict[str, str]:

@@ -13,6 +13,8 @@ counts of SSH sessions belong to the program under test alone.
 from __future__ import annotations
 
 import fcntl
+import http.client
+import json
 import os
 import random
 import secrets
@@ -21,11 +23,11 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Container, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from .engine import Engine, LabError, can_run, execute
 from .guest import Guest
@@ -260,8 +262,19 @@ class LabHost(Guest):
     def from_outside(self, path: str) -> Path:
         """The same file for this machine, until the host is stopped; at a twentieth of the cost of
         a command there."""
-        inspect = ("inspect", "--format={{.State.Pid}}", self.container)
-        return Path(f"/proc/{self.lab.engine.docker(*inspect).stdout.strip()}/root{path}")
+        state = asked(self.lab.engine.socket, f"/containers/{self.container}/json")["State"]
+        return Path(f"/proc/{state['Pid']}/root{path}")
+
+    def dockerd(self, what: str) -> Any:
+        """What the engine of the host answers to GET, such as ``/info``; without a client, which
+        is most of the work there."""
+        return asked(self.from_outside("/run/docker.sock"), what)
+
+    def running(self) -> dict[str, int]:
+        """The running containers of the host: name -> process id of the first process."""
+        names = [one["Id"] for one in self.dockerd("/containers/json")]
+        inspected = [self.dockerd(f"/containers/{name}/json") for name in names]
+        return {one["Name"].lstrip("/"): one["State"]["Pid"] for one in inspected}
 
     def ssh_argv(self, user: str = "root") -> list[str]:
         """The OpenSSH command line to this host, with its key verified; add what to run there."""
@@ -333,6 +346,30 @@ class LabHost(Guest):
     def remove(self) -> None:
         """Throw the host away."""
         self.lab.engine.docker("rm", "--force", "--volumes", self.container)
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a socket in the file system."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=60)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+def asked(engine: Path, what: str) -> Any:
+    """The JSON that a Docker engine answers to GET."""
+    with closing(_Connection(engine)) as connection:
+        connection.request("GET", what)
+        answer = connection.getresponse()
+        body = answer.read()
+    if answer.status != 200:
+        raise LabError(f"{what}: {answer.status} {body.decode(errors='replace')}")
+    return json.loads(body)
 
 
 def make_key(path: Path) -> str:
