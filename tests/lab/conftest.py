@@ -20,7 +20,13 @@ Inventory = Callable[[Sequence[LabHost]], Path]
 Team = Callable[..., Operator]
 
 
-LONGEST_FIRST = ("test_faults.py", "test_scenarios.py", "test_rollout.py", "test_rollback.py")
+LONGEST_FIRST = (
+    "test_faults.py",
+    "test_scenarios.py",
+    "test_rollback.py",
+    "test_rollout.py",
+    "test_host_settings.py",
+)
 """Files that would keep one of several workers at the end; the others follow as they come."""
 
 
