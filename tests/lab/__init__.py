@@ -1,7 +1,7 @@
 """The lab: real, disposable Docker hosts on this machine, for tests and for `make demo`.
 
     tests/lab/setup.sh      # once, as root, on Debian or a relative
-    pytest tests/lab
+    pytest tests/lab        # or `make lab`: two files at a time, each with a session of its own
 
 The first session builds the hosts' image (a minute); after that a host is up in about a second.
 

@@ -24,6 +24,9 @@ SUITE = "bookworm"
 BRIDGE = "oakum-lab0"
 # Not docker's default 172.17.0.0/16, which every host uses inside.
 ADDRESS = "10.213.0.1/22"
+# Else a bridge takes the lowest of its ports', another one as hosts come and go, and those that
+# stay send to the former one for up to a minute.
+HARDWARE_ADDRESS = "02:42:0a:d5:00:01"
 NEEDED = ("docker", "dockerd", "debootstrap", "iptables", "ip", "setsid", "ssh", "ssh-keygen")
 
 
@@ -77,8 +80,12 @@ class Engine:
     root: Path
 
     @property
+    def socket(self) -> Path:
+        return self.root / "docker.sock"
+
+    @property
     def address(self) -> str:
-        return f"unix://{self.root}/docker.sock"
+        return f"unix://{self.socket}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -261,7 +268,7 @@ def _nat_rules() -> list[list[str]]:
 
 def _raise_bridge() -> None:
     _lower_bridge()
-    execute("ip", "link", "add", BRIDGE, "type", "bridge")
+    execute("ip", "link", "add", BRIDGE, "address", HARDWARE_ADDRESS, "type", "bridge")
     execute("ip", "address", "add", ADDRESS, "dev", BRIDGE)
     execute("ip", "link", "set", BRIDGE, "up")
     for option, table, chain, *match in _nat_rules():

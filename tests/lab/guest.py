@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import shlex
 import subprocess
 from abc import ABC, abstractmethod
@@ -147,11 +146,3 @@ class Guest(ABC):
             ),
             "cron": self.run_container("cron", "--restart=unless-stopped"),
         }
-
-    def running(self) -> dict[str, int]:
-        """The running containers of the host: name -> process id of the first process."""
-        names = self.docker("ps", "--format={{.Names}}").split()
-        if not names:
-            return {}
-        inspected = json.loads(self.docker("inspect", *names))
-        return {one["Name"].lstrip("/"): one["State"]["Pid"] for one in inspected}

@@ -13,6 +13,8 @@ counts of SSH sessions belong to the program under test alone.
 from __future__ import annotations
 
 import fcntl
+import http.client
+import json
 import os
 import random
 import secrets
@@ -20,12 +22,12 @@ import shlex
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Container, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from .engine import Engine, LabError, can_run, execute
 from .guest import Guest
@@ -151,7 +153,7 @@ class Lab:
         """Boot a fresh host; with `wait`, until all its services are up."""
         self._count += 1
         name = name or f"{flavour}-{self._count}"
-        port = free_port()
+        port = self._port()
         identity = self.directory / f"{name}.host_key"
         host = LabHost(
             lab=self,
@@ -175,6 +177,14 @@ class Lab:
         if wait:
             host.wait()
         return host
+
+    def _port(self) -> int:
+        """A free port that no host has had which may come back to it, of whatever session."""
+        with self._turn():
+            known = {int(path.suffix[1:]) for path in self.root.glob("sessions/*/port.*")}
+            port = free_port(known)
+            (self.directory / f"port.{port}").touch()
+        return port
 
     def _grantable(self) -> tuple[str, ...]:
         """POWERS, or all there are where this machine's engine cannot give just those."""
@@ -252,8 +262,19 @@ class LabHost(Guest):
     def from_outside(self, path: str) -> Path:
         """The same file for this machine, until the host is stopped; at a twentieth of the cost of
         a command there."""
-        inspect = ("inspect", "--format={{.State.Pid}}", self.container)
-        return Path(f"/proc/{self.lab.engine.docker(*inspect).stdout.strip()}/root{path}")
+        state = asked(self.lab.engine.socket, f"/containers/{self.container}/json")["State"]
+        return Path(f"/proc/{state['Pid']}/root{path}")
+
+    def dockerd(self, what: str) -> Any:
+        """What the engine of the host answers to GET, such as ``/info``; without a client, which
+        is most of the work there."""
+        return asked(self.from_outside("/run/docker.sock"), what)
+
+    def running(self) -> dict[str, int]:
+        """The running containers of the host: name -> process id of the first process."""
+        names = [one["Id"] for one in self.dockerd("/containers/json")]
+        inspected = [self.dockerd(f"/containers/{name}/json") for name in names]
+        return {one["Name"].lstrip("/"): one["State"]["Pid"] for one in inspected}
 
     def ssh_argv(self, user: str = "root") -> list[str]:
         """The OpenSSH command line to this host, with its key verified; add what to run there."""
@@ -327,6 +348,30 @@ class LabHost(Guest):
         self.lab.engine.docker("rm", "--force", "--volumes", self.container)
 
 
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a socket in the file system."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=60)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+def asked(engine: Path, what: str) -> Any:
+    """The JSON that a Docker engine answers to GET."""
+    with closing(_Connection(engine)) as connection:
+        connection.request("GET", what)
+        answer = connection.getresponse()
+        body = answer.read()
+    if answer.status != 200:
+        raise LabError(f"{what}: {answer.status} {body.decode(errors='replace')}")
+    return json.loads(body)
+
+
 def make_key(path: Path) -> str:
     """The public half of the key at `path`, which is made if need be."""
     if not path.exists():
@@ -334,12 +379,14 @@ def make_key(path: Path) -> str:
     return path.with_suffix(f"{path.suffix}.pub").read_text().strip()
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on.
+def free_port(known: Container[int] = ()) -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on, and none of those ``known``.
 
     Below those that the kernel gives to clients: a host that is off must find its port free again.
     """
-    for port in random.sample(range(20000, 32768), 100):
+    for port in random.sample(range(20000, 32768), 1000):
+        if port in known:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -45,14 +45,6 @@ systemctl list-units --all --plain --no-legend 'oakum*'
 systemctl list-timers --all --no-legend 'oakum*'
 systemctl list-unit-files --no-legend 'oakum*'
 systemctl list-units --failed --plain --no-legend
-say containers
-docker ps --all --format '{{.Names}}' | sort
-say images
-docker images --all --no-trunc --quiet | sort
-say networks
-docker network ls --format '{{.Name}}' | sort
-say volumes
-docker volume ls --quiet | sort
 say mounts
 cut -d ' ' -f 2 /proc/mounts |
     grep -v -e '^/var/lib/docker/overlay2/' -e '^/var/lib/docker/containers/' \
@@ -70,17 +62,9 @@ exit 0
 # The state that a case is about: one line of JSON would need a JSON tool on the host.
 NOW = r"""
 say() { echo "== $1"; }
-running() {
-    set -- $(timeout 10 docker ps --quiet)
-    [ $# = 0 ] || docker inspect --format '{{.Name}} {{.State.Pid}}' "$@"
-}
 say file
 base64 -w 0 /etc/docker/daemon.json; echo
 stat -c '%a %u:%g' /etc/docker/daemon.json
-say live-restore
-timeout 10 docker info --format '{{.LiveRestoreEnabled}}'
-say running
-running
 say limit
 timeout 20 docker run --rm --network none IMAGE sh -c 'ulimit -n'
 say proxies
@@ -177,7 +161,7 @@ class Subject:
         self.host.busy()
         self.host.write("/etc/oakum-lab-host", "")
         self.pids = self.host.running()
-        self.first = sections(self.sh(PICTURE))
+        self.first = sections(self.sh(PICTURE)) | self._kept()
         self.new = OLD
         done = self.oakum("apply", "--yes")
         self.new = self.host.read(DAEMON_JSON)
@@ -236,7 +220,9 @@ class Subject:
         the host was changed, and must be there still. ``unfinished``: the transaction has no
         verdict yet, and files of its own are there.
         """
-        now = sections(self.sh(NOW + PICTURE, timeout=120))
+        live = self.host.dockerd("/info")["LiveRestoreEnabled"]
+        pids = self.host.running()
+        now = sections(self.sh(NOW + PICTURE, timeout=120)) | self._kept()
         content, mode = base64.b64decode(now["file"][0]), now["file"][1]
         edited = foreign and b"rack=13" in content
         plain = content.replace(b"rack=13", b"rack=12") if edited else content
@@ -248,20 +234,31 @@ class Subject:
             found.append("somebody's edit is lost")
         if mode != "644 0:0":
             found.append(f"daemon.json has mode and owner {mode}")
-        found += self._not_obeyed(json.loads(content), now)
-        found += self._stopped(now, booted=booted)
+        found += self._not_obeyed(json.loads(content), now, live)
+        found += self._stopped(now, pids, booted=booted)
         if unfinished:
             return found
         found += self._untrue(now["ledger"])
         found += [f"a transaction is over, and {path} is left" for path in now["open"]]
         return found + self._left_over(now)
 
-    def _not_obeyed(self, wanted: Mapping[str, Any], now: Mapping[str, list[str]]) -> list[str]:
+    def _kept(self) -> dict[str, list[str]]:
+        """What dockerd keeps, in the manner of PICTURE."""
+        ask = self.host.dockerd
+        return {
+            "containers": sorted(one["Names"][0] for one in ask("/containers/json?all=1")),
+            "images": sorted(one["Id"] for one in ask("/images/json?all=1")),
+            "networks": sorted(one["Name"] for one in ask("/networks")),
+            "volumes": sorted(one["Name"] for one in ask("/volumes")["Volumes"] or ()),
+        }
+
+    def _not_obeyed(
+        self, wanted: Mapping[str, Any], now: Mapping[str, list[str]], live: bool
+    ) -> list[str]:
         """What dockerd does otherwise than its file says."""
         found = []
-        live = "true" if wanted.get("live-restore") else "false"
-        if now["live-restore"] != [live]:
-            found.append(f"LiveRestoreEnabled is {now['live-restore']}, the file says {live}")
+        if live is not wanted.get("live-restore", False):
+            found.append(f"LiveRestoreEnabled is {live}, the file says otherwise")
         limits = wanted.get("default-ulimits", {}).get("nofile", {"Soft": HARD_NOFILE})
         if now["limit"] != [str(limits["Soft"])]:
             found.append(f"a new container has nofile {now['limit']}, the file says {limits}")
@@ -269,9 +266,11 @@ class Subject:
             found.append(f"{now['proxies']} docker-proxy run, the file says otherwise")
         return found
 
-    def _stopped(self, now: Mapping[str, list[str]], *, booted: bool) -> list[str]:
+    def _stopped(
+        self, now: Mapping[str, list[str]], pids: dict[str, int], *, booted: bool
+    ) -> list[str]:
         """What does not run as it did; what runs now is what must run from now on."""
-        before, self.pids = self.pids, pids_of(now["running"])
+        before, self.pids = self.pids, pids
         found = []
         if booted:
             if sorted(self.pids) != ["cron", "web"]:
