@@ -1,0 +1,122 @@
+"""User-data for a host or a group of an inventory: whose policy, and where the text goes."""
+
+import datetime
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from oakum import __version__, cloud, options, screen
+from oakum.controls import controls
+from oakum.deploy import policy_for, policy_for_group, waivers_of
+from oakum.exit_codes import ExitCode
+from oakum.policy import Mode, Policy, nearest
+from oakum.probe import script
+from oakum.runs import complaining
+from oakum.selection import SelectionError, load_inventory
+
+NEIGHBOURS: Final = ("before", "after", "kubernetes", "swarm")
+"""Settings about others than the host, who are told by oakum alone."""
+
+
+def put(
+    inventory: str,
+    host: str | None,
+    group: str | None,
+    *,
+    policy: Path | None,
+    shell: bool,
+    gzip: bool,
+    output: Path | None,
+) -> NoReturn:
+    """Write the user-data of a host, or of any host of a group, and end."""
+    if (host is None) == (group is None):
+        screen.refuse("give a HOST of the inventory, or --group for one that is not there yet")
+    with complaining():
+        wanted, notes = _policy(inventory, host, group, policy)
+    for note in notes:
+        screen.complain(note)
+    whom = f"group {group}" if host is None else f"host {host}"
+    head = (
+        f"oakum {__version__}: installs Docker, hardened before its first start.\n"
+        f"For {whom}, profile {wanted.profile}. Run again, it completes what was cut off."
+    )
+    today = datetime.datetime.now(datetime.UTC).date()
+    try:
+        text = cloud.script(wanted, controls(), today, script, head)
+    except cloud.Impossible as error:
+        screen.refuse(str(error))
+    if not shell:
+        text = cloud.user_data(text, head)
+    small = cloud.packed(text)
+    content = small if gzip else text.encode()
+    _say_size(len(text.encode()), len(small), gzip=gzip)
+    try:
+        if output is None:
+            click.get_binary_stream("stdout").write(content)
+        else:
+            output.write_bytes(content)
+    except OSError as error:
+        screen.refuse(f"{output or 'stdout'}: {error.strerror}")
+    sys.exit(ExitCode.OK)
+
+
+def _say_size(plain: int, small: int, *, gzip: bool) -> None:
+    size = small if gzip else plain
+    if size <= cloud.LIMIT:
+        return
+    way = "" if gzip else f"; with --gzip it has {small / 1000:.1f} kB"
+    screen.complain(f"{size / 1000:.1f} kB, and most clouds take 16.4 kB{way}")
+
+
+def _policy(
+    inventory: str, name: str | None, group: str | None, file: Path | None
+) -> tuple[Policy, list[str]]:
+    """The policy, and what of it does not apply.
+
+    Raises:
+        SelectionError: no such inventory, host or group.
+        PolicyError: a wrong key, value or control.
+    """
+    loaded: Any = load_inventory(inventory, {})  # untyped in pyinfra
+    below, _ = options.layers_of({"policy": file})
+    if name is not None:
+        if name not in loaded.hosts:
+            near = nearest(name, list(loaded.hosts)[:50])
+            raise SelectionError(
+                f"{name}: is no host of {inventory}{near}; for one that is not there use --group"
+            )
+        host = loaded.hosts[name]
+        policy, said = policy_for(host, below), waivers_of(host, below)
+    else:
+        known = {*loaded.groups, *loaded.group_data} - {"all"}
+        if group not in known:
+            raise SelectionError(
+                f"--group {group}: is no group{nearest(str(group), sorted(known))}"
+            )
+        if inventory.startswith("@"):
+            raise SelectionError(
+                "--group: what a connector's groups hold is known of their hosts alone; "
+                "name a HOST whose policy the new one shall have"
+            )
+        policy, said = policy_for_group(loaded, str(group), below)
+    return policy, [*_notes(policy, said)]
+
+
+def _notes(policy: Policy, said: Any) -> Iterator[str]:
+    """What somebody may count on, and does not get at the first boot."""
+    for waiver in said:
+        if waiver not in policy.waivers:
+            yield f"the waiver of {waiver.control} ({waiver.owner}) is for others, and not applied"
+    for waiver in policy.waivers:
+        yield f"waived until {waiver.until}, so not set: {waiver.control} ({waiver.owner})"
+    told = [name for name in NEIGHBOURS if name != "swarm" and getattr(policy, name)]
+    if policy.drains_tasks:
+        told.append("swarm")
+    if told:
+        names = ", ".join(f"oakum_{name}" for name in told)
+        yield f"{names}: oakum on a control machine does that, and a first boot does not"
+    if policy.audit_rules is Mode.ENFORCE:
+        yield "oakum_audit_rules: where auditd is installed, the first oakum apply sets them"
