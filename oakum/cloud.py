@@ -23,6 +23,7 @@ from oakum.bootstrap import NotNew
 from oakum.controls.base import Control
 from oakum.controls.daemon.seccomp import FORMAT_SINCE
 from oakum.engine.catalogue import NEWEST, OLDEST_PLANNED, options
+from oakum.engine.document import loads
 from oakum.facts import HELD, INSTALLED, HostFacts, Read
 from oakum.installation import DEB_ARCHITECTURES
 from oakum.manifest import About, Call
@@ -40,6 +41,9 @@ that is run once counts as run when the host was switched off in its middle."""
 
 BY: Final = "cloud-init"
 """Who it was, for the ledger of the host."""
+
+DAEMON_JSON: Final = "/etc/docker/daemon.json"
+"""Which no new host has; the script looks for it."""
 
 INITS: Final = ("systemd-v2", "systemd-v1", "other")
 """Whether systemd runs, and the version of its control groups."""
@@ -86,7 +90,15 @@ def script(
     hardening = {
         kind: [*_lines(plan, facts_of(kind), policy, digest)] for kind, plan in kinds.items()
     }
-    values = [row.path for plan in kinds.values() for row in plan.changes if _is_value(row.path)]
+    changes = [row for plan in kinds.values() for row in plan.changes]
+    values = [row.path for row in changes if row.path.startswith("/proc/sys/")]
+    written = {
+        key
+        for row in changes
+        if row.path == DAEMON_JSON
+        for key in loads(row.after or b"").settings
+    }
+    flags = sorted(flag for key in written if key in options() for flag in options()[key].flags)
     architectures = "".join(
         f"        {machine}) architecture={name} ;;\n"
         for machine, name in DEB_ARCHITECTURES.items()
@@ -98,6 +110,7 @@ def script(
             _without_shebang(text_of("launch.sh")),
             f"WANTED={digest}\n",
             f"ENGINES={shlex.quote(' '.join(engines))}\n",
+            f"FLAGS={shlex.quote(' '.join(flags))}\n",
             f"VALUES={shlex.quote(' '.join(dict.fromkeys(values)))}\n",
             _function("transaction_sh", _here(text_of("transaction.sh"))),
             _function("packages_sh", _here(text_of("packages.sh"))),
@@ -133,7 +146,7 @@ def user_data(text: str, head: str = "") -> str:
         },
     ]
     comments = "".join(f"# {' '.join(line.split())}\n" for line in head.splitlines())
-    body = yaml.dump({"write_files": files}, Dumper=Dumper, sort_keys=False, width=10**9)
+    body = yaml.dump({"write_files": files}, Dumper=Dumper, sort_keys=False, allow_unicode=True)
     return f"#cloud-config\n{comments}{body}"
 
 
@@ -146,12 +159,15 @@ def packed(text: str) -> bytes:
 
 
 def _installing(
-    policy: Policy, controls: Sequence[Control], today: datetime.date
+    policy: Policy,
+    controls: Sequence[Control],
+    today: datetime.date,
+    families: Iterable[tuple[str, str]] = FAMILIES,
 ) -> dict[Key, list[str]]:
-    """The manifest of the installation, by family."""
+    """The manifest of the installation, by family. Raises Impossible."""
     plans: dict[Key, tuple[Plan, HostFacts]] = {}
     why = ""
-    for manager, distribution in FAMILIES:
+    for manager, distribution in families:
         release = {"ID": distribution, "VERSION_CODENAME": "@suite@"}
         facts = HostFacts(packages=Read(manager), os=Read(release), engine_package=Read("none"))
         try:
@@ -249,16 +265,13 @@ def _lines(plan: Plan, facts: HostFacts, policy: Policy, digest: str) -> Iterato
             continue
         if call[0] == "file":
             call = (*call[:5], "any", *call[6:])  # looked at, or ours
-        yield " ".join('"$json"' if word == daemon_json else shlex.quote(word) for word in call)
+        yield " ".join(
+            '"$json"' if daemon_json and word == daemon_json else shlex.quote(word) for word in call
+        )
 
 
-DAEMON_JSON: Final = "/etc/docker/daemon.json"
 RANGES: Final = ("/etc/subuid", "/etc/subgid")
 """What the host adds to by itself, since images have users of their own."""
-
-
-def _is_value(path: str) -> bool:
-    return path.startswith("/proc/sys/")
 
 
 # Shell -------------------------------------------------------------------------------------------

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import click
-
 from oakum import __version__, cloud, options, screen
 from oakum.controls import controls
 from oakum.deploy import policy_for, policy_for_group, waivers_of
@@ -55,7 +53,7 @@ def put(
     _say_size(len(text.encode()), len(small), gzip=gzip)
     try:
         if output is None:
-            click.get_binary_stream("stdout").write(content)
+            sys.stdout.buffer.write(content)
         else:
             output.write_bytes(content)
     except OSError as error:

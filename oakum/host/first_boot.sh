@@ -2,7 +2,7 @@
 # What a new host does at its first boot with what `oakum cloud-init` printed: gets an engine that is
 # kept from starting, gives it its files, and lets it start. It stands at the end of that text, behind
 # launch.sh and the functions that say what is wanted: transaction_sh, packages_sh, installation,
-# hardening, architecture; and WANTED, ENGINES, VALUES.
+# hardening, architecture; and WANTED, ENGINES, VALUES, FLAGS.
 #
 # Asked again it completes what was cut off, and says so when nothing is left to do.
 # Exit: 0 Docker runs hardened · 1 nothing was changed · 2 rolled back, Docker is kept from starting ·
@@ -47,7 +47,7 @@ look() {
     [ ! -e /snap/docker/current ] ||
         stop "Docker is a snap here; snap remove docker (after saving what it holds) comes first"
     client=$(command -v docker)
-    case $(readlink -f "${client:-/}" /var/run/docker.sock | tr '\n' ' ') in
+    case "$(readlink -f "${client:-/}") $(readlink -f /var/run/docker.sock)" in
         *podman*) podman=yes ;;
         *) podman=no ;;
     esac
@@ -132,6 +132,21 @@ in_container() {
     fi
 }
 
+# no_flags: whether nothing gives dockerd as a flag what its file will say; with both it does not
+# start. Some distributions' packages do.
+no_flags() {
+    flags=$({
+        systemctl cat docker.service
+        cat /etc/sysconfig/docker /etc/default/docker /etc/conf.d/docker
+    } 2>/dev/null | grep -v '^[[:space:]]*#' | tr -s "=\"' \t" '\n' | sed -n 's/^--//p')
+    for flag in $FLAGS; do
+        ! printf '%s\n' "$flags" | grep -qxF -e "$flag" ||
+            stop "the package starts dockerd with --$flag (systemctl cat docker, /etc/sysconfig/docker)," \
+                "and daemon.json is to say that; take it out there and run this again, or let oakum" \
+                "bootstrap go on, which leaves it alone"
+    done
+}
+
 # ranges: the calls that give the user dockremap subordinate ids which nobody has; from 28.0 on
 # dockerd would take some that another user has.
 ranges() {
@@ -186,6 +201,7 @@ here() { installation | sed -e "s/@suite@/$suite/" -e "s/@architecture@/$archite
 first_boot() {
     id=-
     [ "$(id -u)" = 0 ] || stop "not root"
+    [ ! -d "$STATE" ] || chmod 700 "$STATE" # cloud-init made it, for this script
     hardened || finish_former
     if hardened; then
         rm -f "$HOOK"
@@ -203,6 +219,7 @@ first_boot() {
         look
     fi
     find_kind
+    no_flags
     say "hardening Docker $version, and starting it for the first time ($kind)"
     carry_out hardening
     rm -f "$HOOK"
