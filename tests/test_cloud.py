@@ -172,7 +172,7 @@ def test_every_kind_of_host_gets_its_own_plan(said: dict[str, Any], tmp_path: Pa
 def test_a_release_between_two_plans_has_the_plan_of_the_earlier() -> None:
     wanted = policy(profile="strict")
     _, engines = cloud._kinds(wanted, controls(), TODAY)
-    for engine, known in (("20.10.24", "20.10.10"), ("23.0.6", "23.0.0"), ("29.7.2", "24.0.0")):
+    for engine, known in (("20.10.25", "20.10.24"), ("23.0.6", "23.0.0"), ("29.7.2", "24.0.0")):
         assert known in engines
 
         def plan(release: str) -> Plan:
@@ -292,8 +292,8 @@ def test_distributions_are_told_apart(
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ("Docker version 20.10.24+dfsg1, build 297e128", "20.10.10"),
-        ("Docker version 20.10.9, build 1", "20.10"),
+        ("Docker version 20.10.24+dfsg1, build 297e128", "20.10.24"),
+        ("Docker version 20.10.25, build 1", "20.10.24"),
         ("Docker version 28.5.1, build e180ab8", "24.0.0"),
         ("Docker version 23.0.0-rc.1, build 1", "23.0.0"),
     ],
