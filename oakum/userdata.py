@@ -44,13 +44,16 @@ def put(
     today = datetime.datetime.now(datetime.UTC).date()
     try:
         text = cloud.script(wanted, controls(), today, script, head)
+        small = cloud.script(
+            wanted, controls(), today, lambda name: cloud.dense(script(name)), head
+        )
     except cloud.Impossible as error:
         screen.refuse(str(error))
     if not shell:
-        text = cloud.user_data(text, head)
-    small = cloud.packed(text)
-    content = small if gzip else text.encode()
-    _say_size(len(text.encode()), len(small), gzip=gzip)
+        text, small = cloud.user_data(text, head), cloud.user_data(small, head)
+    plain, packed = text.encode(), cloud.packed(small)
+    _say_size(len(plain), len(packed), gzip=gzip)
+    content = packed if gzip else plain
     try:
         if output is None:
             sys.stdout.buffer.write(content)

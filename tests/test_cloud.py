@@ -43,6 +43,10 @@ def text(wanted: Policy, head: str = "") -> str:
     return cloud.script(wanted, controls(), TODAY, script, head)
 
 
+def small(name: str) -> str:
+    return cloud.dense(script(name))
+
+
 def run(shell: str, code: str, cwd: Path) -> str:
     if not shutil.which(SHELLS[shell][0]):
         pytest.skip(f"no {shell} on this machine")
@@ -94,8 +98,33 @@ def test_the_same_policy_gives_the_same_bytes() -> None:
 
 
 def test_the_baseline_fits_where_user_data_is_shortest() -> None:
-    data = cloud.user_data(text(policy()), "for a host")
+    whole = cloud.script(policy(), controls(), TODAY, small)
+    data = cloud.user_data(whole, "for a host")
     assert len(cloud.packed(data)) <= cloud.LIMIT
+
+
+@pytest.mark.parametrize("name", ["launch.sh", "transaction.sh", "packages.sh", "first_boot.sh"])
+def test_shell_means_the_same_without_its_indentation(name: str) -> None:
+    """As bash understands both; here-documents are written without any."""
+
+    def understood(code: str) -> list[str]:
+        last = re.sub(r"\nfirst_boot\n\Z", "\n", code)
+        body = f"all() {{\n{last}\n}}\ndeclare -f all\n"
+        done = subprocess.run(["bash", "-c", body], capture_output=True, text=True, check=True)
+        return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+
+    code = script(name)
+    assert len(understood(code)) > 50
+    assert understood(cloud.dense(code)) == understood(code)
+    assert not re.search(
+        r"<<'?[A-Z]+'?[^\n]*\n(?:[^\n]*\n)*?[ \t]+\S[^\n]*\n[A-Z]+\n", _bodies(code)
+    )
+
+
+def _bodies(code: str) -> str:
+    """The here-documents of a script."""
+    found = re.findall(r"<<'?([A-Z]+)'?[^\n]*\n(.*?\n)?\1\n", code, re.DOTALL)
+    return "".join(f"<<{mark}\n{body}{mark}\n" for mark, body in found)
 
 
 def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:

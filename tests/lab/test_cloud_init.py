@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from itertools import pairwise
 from pathlib import Path
 
 from .conftest import Team
-from .desk import Operator, run
+from .desk import GRANTABLE, Operator, run
 from .guest import DAEMON_JSON
 from .hosts import LabHost
 
 HOOK = "/var/lib/cloud/scripts/per-boot/oakum"
 SEED = "/var/lib/cloud/seed/nocloud"
 STRICT = {"oakum_profile": "strict", "oakum_userns_remap": "enforce"}
+
+STARTED = re.compile(r"^([0-9.]+) \S+ dockerd\[(\d+)\]: .*Starting up", re.MULTILINE)
+REMAPPED = re.compile(r"^([0-9.]+) \S+ dockerd\[(\d+)\]: .*User namespaces: ID", re.MULTILINE)
 
 # Of all that cloud-init does to a host only what is looked at, or it would give the lab's another
 # name, other keys and a locale that they do not have.
@@ -45,17 +49,25 @@ def await_file(host: LabHost, path: str) -> None:
     host.run(f"timeout 300 sh -c 'until [ -e {path} ]; do sleep 0.1; done'", timeout=310)
 
 
+def kept_back(host: LabHost) -> None:
+    """Docker is there and does not start, whoever wants it."""
+    host.run(f"test ! -e {DAEMON_JSON} && systemctl start docker")
+    assert host.run("pgrep dockerd", check=False).stdout == ""
+
+
 def hardened(host: LabHost, me: Operator) -> None:
     """Docker runs, never ran otherwise, and nothing is left to do."""
     written = json.loads(host.read(DAEMON_JSON))
     assert written["userns-remap"] == "default"
     assert "name=userns" in host.docker("info", "--format={{json .SecurityOptions}}")
-    # Every dockerd there ever was, and how old the file is.
-    said = host.run("journalctl -u docker -o short-unix --no-pager | grep 'Starting up'").stdout
-    starts = [float(line.split()[0]) for line in said.splitlines()]
+    # Every dockerd there ever was, and that its configuration lay there before it.
+    journal = host.run("journalctl -u docker -o short-unix --no-pager").stdout
+    starts = {pid: float(at) for at, pid in STARTED.findall(journal)}
+    remapped = {pid for _, pid in REMAPPED.findall(journal)}
     changed = float(host.run(f"stat -c %Y {DAEMON_JSON}").stdout)
     assert starts
-    assert min(starts) >= changed
+    assert starts.keys() == remapped
+    assert max(starts.values()) >= changed
     ranges = host.run("cat /etc/subuid").stdout.splitlines()
     spans = sorted((int(line.split(":")[1]), int(line.split(":")[2])) for line in ranges)
     assert any(line.startswith("dockremap:") for line in ranges)
@@ -83,6 +95,11 @@ def test_the_script_alone(bare_host: LabHost, operator: Team, tmp_path: Path) ->
     assert bare_host.run("ls /var/lib/oakum /usr/bin/dockerd", check=False).stdout == ""
     bare_host.run(f"rm {DAEMON_JSON}")
 
+    # A limit that this host cannot grant: dockerd would run, and no container start.
+    me.set(oakum_default_ulimits={"nofile": {"soft": 10**6, "hard": 10**6}})
+    bare_host.write("/root/greedy", user_data(me, bare_host, tmp_path, "--shell"))
+    me.set(oakum_default_ulimits=GRANTABLE)
+
     # It is killed itself while its transaction goes on; the next one waits for that.
     begun = (
         "OAKUM_CRASH=installing:pause setsid sh /root/first >/root/said 2>&1 & echo $! >/root/pid"
@@ -95,13 +112,17 @@ def test_the_script_alone(bare_host: LabHost, operator: Team, tmp_path: Path) ->
     assert "verdict confirmed" in said
     assert "verdict rolled-back" in said
     assert ledger(bare_host).count("begin") == 2
-    bare_host.run(f"test ! -e {DAEMON_JSON} && systemctl start docker")
-    assert bare_host.run("pgrep dockerd", check=False).stdout == ""
+    kept_back(bare_host)
+
+    greedy = bare_host.run("sh /root/greedy", check=False, timeout=600)
+    assert greedy.returncode == 2, greedy.stdout + greedy.stderr
+    assert "no container starts any more" in greedy.stderr
+    kept_back(bare_host)
 
     code, said = first_boot()
     assert code == 0, said
     assert "done: Docker runs here" in said
-    assert ledger(bare_host).count("begin") == 3
+    assert ledger(bare_host).count("begin") == 4
     hardened(bare_host, me)
 
     before = bare_host.run("cat /var/lib/oakum/ledger").stdout
@@ -110,12 +131,9 @@ def test_the_script_alone(bare_host: LabHost, operator: Team, tmp_path: Path) ->
     assert said == "oakum: nothing to do: Docker was hardened here before its first start\n"
     assert bare_host.run("cat /var/lib/oakum/ledger").stdout == before
 
-    told = me.oakum("history").host()["history"]
-    assert [(row["command"], row["by"], row["outcome"]) for row in told] == [
-        ("bootstrap", "cloud-init", "confirmed"),
-        ("bootstrap", "cloud-init", "rolled-back"),
-        ("bootstrap", "cloud-init", "confirmed"),
-    ]
+    told = me.oakum("history").host()["transactions"]
+    assert {(row["command"], row["by"]) for row in told} == {("bootstrap", "cloud-init")}
+    assert [row["outcome"] for row in told] == ["confirmed", *["rolled-back"] * 2, "confirmed"]
     back = me.oakum("rollback", "--yes")
     assert back.code == 0, back.out + back.err
     assert bare_host.run(f"test -e {DAEMON_JSON}", check=False).returncode == 1
