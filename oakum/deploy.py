@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -45,22 +45,16 @@ def layers(host: Host) -> list[Layer]:
     places: dict[str, str] = own.get(PLACES, {})
     files = [from_inventory({key: own[key]}, place) for key, place in places.items()]
     rest = {key: value for key, value in own.items() if key not in places}
+    groups = [
+        from_inventory(inventory.get_group_data(group), f"group {group}")
+        for group in dict.fromkeys(host.groups)
+    ]
     return [
-        *group_layers(inventory, host.groups),
+        from_inventory(inventory.get_data(), "group all"),
+        *groups,
         *files,
         from_inventory(rest, f"host {host.name}"),
         from_inventory(inventory.get_override_data(), "--data"),
-    ]
-
-
-def group_layers(inventory: Any, groups: Iterable[str]) -> list[Layer]:
-    """The ``oakum_*`` keys that pyinfra's inventory has for all hosts, and for these groups."""
-    return [
-        from_inventory(inventory.get_data(), "group all"),
-        *(
-            from_inventory(inventory.get_group_data(group), f"group {group}")
-            for group in dict.fromkeys(groups)
-        ),
     ]
 
 
@@ -73,21 +67,6 @@ def policy_for(host: Host, below: Sequence[Layer] = (), above: Sequence[Layer] =
     policy = _whole_policy(host, below, above)
     meant = tuple(one for one in policy.waivers if one.is_for(host.name, host.groups))
     return policy if meant == policy.waivers else policy.model_copy(update={"waivers": meant})
-
-
-def policy_for_group(
-    inventory: Any, group: str, below: Sequence[Layer] = ()
-) -> tuple[Policy, tuple[Waiver, ...]]:
-    """The policy of a host that is in no other group than ``group`` and has no data of its own; and
-    every waiver that is said of it, also where it is for others.
-
-    Raises:
-        PolicyError: a wrong key, value or control.
-    """
-    known = [control.id for control in controls()]
-    policy = resolve([*below, *group_layers(inventory, [group])], known)
-    meant = tuple(one for one in policy.waivers if one.is_for("", (group,)))
-    return policy.model_copy(update={"waivers": meant}), policy.waivers
 
 
 def waivers_of(host: Host, below: Sequence[Layer] = ()) -> tuple[Waiver, ...]:

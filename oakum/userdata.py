@@ -6,14 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from pyinfra.api.exceptions import InventoryError
+from pyinfra.api.host import Host
+from pyinfra.connectors.ssh import SSHConnector
+
 from oakum import __version__, cloud, options, screen
 from oakum.controls import controls
-from oakum.deploy import policy_for, policy_for_group, waivers_of
+from oakum.deploy import policy_for, waivers_of
 from oakum.exit_codes import ExitCode
+from oakum.inventory.keys import host_data
+from oakum.inventory.sources import read
 from oakum.policy import Mode, Policy, nearest
 from oakum.probe import script
 from oakum.runs import complaining
 from oakum.selection import SelectionError, load_inventory
+
+NEW: Final = "new host"
+"""What a host of a group is called as long as it is none."""
 
 NEIGHBOURS: Final = ("before", "after", "kubernetes", "swarm")
 """Settings about others than the host, who are told by oakum alone."""
@@ -32,6 +41,8 @@ def put(
     """Write the user-data of a host, or of any host of a group, and end."""
     if (host is None) == (group is None):
         screen.refuse("give a HOST of the inventory, or --group for one that is not there yet")
+    if gzip and output is None and sys.stdout.isatty():
+        screen.refuse("--gzip prints bytes that a terminal cannot show; use -o FILE")
     with complaining():
         wanted, notes = _policy(inventory, host, group, policy)
     for note in notes:
@@ -83,27 +94,40 @@ def _policy(
     """
     loaded: Any = load_inventory(inventory, {})  # untyped in pyinfra
     below, _ = options.layers_of({"policy": file})
-    if name is not None:
-        if name not in loaded.hosts:
-            near = nearest(name, list(loaded.hosts)[:50])
-            raise SelectionError(
-                f"{name}: is no host of {inventory}{near}; for one that is not there use --group"
-            )
-        host = loaded.hosts[name]
-        policy, said = policy_for(host, below), waivers_of(host, below)
-    else:
-        known = {*loaded.groups, *loaded.group_data} - {"all"}
-        if group not in known:
-            raise SelectionError(
-                f"--group {group}: is no group{nearest(str(group), sorted(known))}"
-            )
-        if inventory.startswith("@"):
-            raise SelectionError(
-                "--group: what a connector's groups hold is known of their hosts alone; "
-                "name a HOST whose policy the new one shall have"
-            )
-        policy, said = policy_for_group(loaded, str(group), below)
-    return policy, [*_notes(policy, said)]
+    host = _known(loaded, inventory, name) if group is None else _new(loaded, inventory, group)
+    policy = policy_for(host, below)
+    return policy, [*_notes(policy, waivers_of(host, below))]
+
+
+def _known(loaded: Any, inventory: str, name: str | None) -> Host:
+    if name not in loaded.hosts:
+        near = nearest(str(name), list(loaded.hosts)[:50])
+        raise SelectionError(
+            f"{name}: is no host of {inventory}{near}; for one that is not there use --group"
+        )
+    found: Host = loaded.hosts[name]
+    return found
+
+
+def _new(loaded: Any, inventory: str, group: str) -> Host:
+    """A host of that group, and of those that the group is in, without data of its own."""
+    connector, _, path = inventory.partition("/")
+    groups, data = [group], {}
+    if connector == "@ansible":
+        try:
+            newcomer = read(path, (NEW, group))[-1]
+        except InventoryError as error:
+            raise SelectionError(f"--group: {error}") from None
+        groups, data = [*newcomer.groups], host_data(NEW, newcomer.said)
+    elif inventory.startswith("@"):
+        raise SelectionError(
+            f"--group: what the groups of {connector} hold is known of their hosts alone; "
+            "name a HOST whose policy the new one shall have"
+        )
+    elif group not in (known := {*loaded.groups, *loaded.group_data}):
+        raise SelectionError(f"--group {group}: is no group{nearest(group, sorted(known))}")
+    loaded.host_data[NEW] = data
+    return Host(NEW, loaded, groups, SSHConnector)
 
 
 def _notes(policy: Policy, said: Any) -> Iterator[str]:

@@ -7,12 +7,14 @@ import shlex
 import shutil
 import subprocess
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
+from pyinfra.api import connectors
 from sandbox import SHELLS
 
 from oakum import bootstrap, cloud, manifest
@@ -333,6 +335,58 @@ def test_engines_are_told_apart(shell: str, said: str, expected: str, tmp_path: 
     assert run(shell, code, tmp_path) == expected
 
 
+@shells
+@pytest.mark.parametrize(
+    ("text_of", "told"),
+    [
+        ("ExecStart=/usr/bin/dockerd -H fd:// $OPTIONS", ""),
+        ("ExecStart=/usr/bin/dockerd --icc=false", "dockerd with --icc "),
+        ('OPTIONS="--default-ulimit nofile=1024:4096"', "dockerd with --default-ulimit "),
+        ('# OPTIONS="--icc"', ""),
+        ("ExecStart=/usr/bin/dockerd --iccx", ""),
+    ],
+)
+def test_flags_beside_the_file_are_refused(
+    shell: str, text_of: str, told: str, tmp_path: Path
+) -> None:
+    whole = functions(text(policy(profile="strict")))
+    own = f"systemctl() {{ printf '%s\\n' {shlex.quote(text_of)}; }}\n"
+    printed = run(shell, f"{whole}{own}(no_flags) 2>&1 || echo refused\n", tmp_path)
+    assert (told in printed, "refused" in printed) == (True, bool(told)), printed
+
+
+@shells
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ("", ""),
+        ("mkdir -p running/7 && echo dockerd >running/7/comm", "Docker runs here already"),
+        ("mkdir snap", "Docker is a snap here"),
+        ("printf '#!/bin/sh\\nexec /usr/bin/podman\\n' >docker; chmod 755 docker", "podman-docker"),
+        ("touch podman.sock && ln -s podman.sock docker.sock", "podman-docker"),
+        ("mkdir containers", "Docker ran here before"),
+        ("mkdir state containers && touch state/held", ""),
+        ("touch daemon.json", "which would be lost"),
+        ("ln -s nowhere daemon.json", "which would be lost"),
+    ],
+)
+def test_what_is_no_new_host_is_refused(shell: str, there: str, told: str, tmp_path: Path) -> None:
+    whole = functions(text(policy()))
+    for path, own in {
+        "/proc/[0-9]*/comm": "running/[0-9]*/comm",
+        "/snap/docker/current": "snap",
+        "/var/run/docker.sock": "docker.sock",
+        "/var/lib/docker/containers": "containers",
+        "/etc/docker/daemon.json": "daemon.json",
+    }.items():
+        assert path in whole
+        whole = whole.replace(path, f"{tmp_path}/{own}")
+    code = f"PATH={tmp_path}:$PATH\n{there}\n{whole}STATE={tmp_path}/state\n"
+    code += "has() { [ $1 != dockerd ] && command -v $1 >/dev/null; }\n"
+    printed = run(shell, f"{code}(look) 2>&1 || echo refused\n", tmp_path)
+    assert (told in printed, "refused" in printed) == (True, bool(told)), printed
+
+
 # The command -------------------------------------------------------------------------------------
 
 
@@ -374,6 +428,30 @@ def test_a_host_and_a_group_have_their_policies(inventory: str) -> None:
     assert code == 0
     assert b"userns-remap" not in db.split(b"hardening()")[1].split(b"architecture()")[0]
     assert "oakum_before: oakum on a control machine does that" in talk
+
+
+def test_a_group_of_an_ansible_inventory_has_those_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = EntryPoint("ansible", "oakum.inventory.connector:ANSIBLE", "pyinfra.connectors")
+    others = [*connectors.entry_points(group="pyinfra.connectors")]
+    monkeypatch.setattr(connectors, "entry_points", lambda group: [*others, door])
+    (tmp_path / "hosts.yml").write_text(
+        "prod: {children: {web: {hosts: {web-1: {oakum_userns_remap: 'off'}}}},"
+        " vars: {oakum_profile: strict}}\n"
+        "other: {hosts: {o-1: }}\n"
+    )
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "web.yml").write_text("oakum_icc: 'off'\n")
+    name = f"@ansible/{tmp_path}/hosts.yml"
+    code, web, _ = invoke(name, "--group", "web", "--shell")
+    assert code == 0
+    assert b"group web, profile strict" in web
+    assert b'"userns-remap": "default"' in web
+    assert b'"icc"' not in web
+    code, _, talk = invoke(name, "--group", "wen", "--shell")
+    assert code == 2
+    assert "there is no group wen" in talk
 
 
 def test_it_goes_to_a_file_and_compressed(inventory: str, tmp_path: Path) -> None:

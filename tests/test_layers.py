@@ -151,6 +151,7 @@ MAY_IMPORT = {
         "controls",
         "deploy",
         "exit_codes",
+        "inventory",
         "options",
         "policy",
         "probe",
