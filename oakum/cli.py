@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from oakum import __version__, cli_nodes, options, screen
+from oakum import __version__, cli_cloud, cli_nodes, options, screen
 from oakum.model import Severity
 
 if TYPE_CHECKING:
@@ -23,7 +23,16 @@ class _Sections(click.Group):
     command_class = options.Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        hosts = ["audit", "plan", "apply", "bootstrap", "rollback", "history", "waivers"]
+        hosts = [
+            "audit",
+            "plan",
+            "apply",
+            "bootstrap",
+            "cloud-init",
+            "rollback",
+            "history",
+            "waivers",
+        ]
         return [*hosts, "controls", "explain", "schema", "completion"]
 
 
@@ -222,6 +231,7 @@ def bridge(address: str) -> None:
 
 
 oakum.add_command(cli_nodes.bootstrap)
+oakum.add_command(cli_cloud.cloud_init)
 
 
 # What needs no host ------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def history(inventory: str, given: Given) -> NoReturn:
 def waivers(inventory: str, given: Given) -> NoReturn:
     """List the waivers of an inventory, and end; no host is contacted."""
     _writable(given["output"])
-    with _complaining():
+    with complaining():
         below, _ = options.layers_of(given)
         hosts = [
             Host(host.name, tuple(dict.fromkeys(host.groups)), waivers_of(host, below))
@@ -195,7 +195,7 @@ def _writable(output: Path | None) -> None:
 @contextmanager
 def _fleet(inventory: str, given: Given, road: Road) -> Iterator[Fleet]:
     """The fleet that is meant; what is wrong with the arguments ends here, before any host."""
-    with _complaining():
+    with complaining():
         below, above = options.layers_of(given)
         yield Fleet(
             inventory,
@@ -208,7 +208,7 @@ def _fleet(inventory: str, given: Given, road: Road) -> Iterator[Fleet]:
 
 
 @contextmanager
-def _complaining() -> Iterator[None]:
+def complaining() -> Iterator[None]:
     """What is wrong with inventory, policy or arguments ends the command with its words."""
     try:
         yield

@@ -675,7 +675,7 @@ release() {
 # as long as anything of it is there, since what it would start with is what nobody checked.
 hold_again() {
     case $action in
-        start) hold || journal "failed $heard" ;;
+        start) hold && printf '' >"$INSTALLED" || journal "failed $heard" ;;
         install)
             # shellcheck source=/dev/null
             [ ! -e "$dir/packages.sh" ] || . "$dir/packages.sh"

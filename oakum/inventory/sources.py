@@ -38,16 +38,22 @@ _IGNORED: Final = re.compile(
 """Names in a folder that are no sources."""
 
 
-def read(name: str) -> list[ResolvedHost]:
-    """The hosts of an Ansible inventory, with their groups and variables.
+def read(name: str, newcomer: tuple[str, str] | None = None) -> list[ResolvedHost]:
+    """The hosts of an Ansible inventory, with their groups and variables; the last of them is
+    ``newcomer``, a host's name and its group, where that is given.
 
     Raises:
-        InventoryError: nothing there, or it cannot be read as an inventory.
+        InventoryError: nothing there, it cannot be read as an inventory, or has no such group.
     """
     path = _existing(name)
     tree = Tree()
     for source in _sources(path) if path.is_dir() else [path]:
         _read_source(tree, source)
+    if newcomer is not None:
+        host, group = newcomer
+        if group not in tree.groups:
+            raise InventoryError(f"{name}: there is no group {group}")
+        tree.add_host(host, group, name)
     return list(tree.resolved(path if path.is_dir() else path.parent))
 
 

@@ -1,0 +1,478 @@
+"""User-data of a new host: its shape, and its shell, run for real as far as no host is needed."""
+
+import datetime
+import gzip
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from pyinfra.api import connectors
+from sandbox import SHELLS
+
+from oakum import bootstrap, cloud, manifest
+from oakum.cli import oakum
+from oakum.controls import controls
+from oakum.controls.daemon.userns_remap import subordinate_ranges
+from oakum.facts import HostFacts, Read
+from oakum.installation import installation
+from oakum.layers import Layer, resolve
+from oakum.manifest import About
+from oakum.model import Plan
+from oakum.parts import FileState
+from oakum.policy import Policy
+from oakum.probe import script
+
+TODAY = datetime.date(2026, 1, 31)
+NASTY = "$(touch pwned) `touch pwned` ' \" \\ OAKUM\nOAKUM\ntouch pwned"
+
+shells = pytest.mark.parametrize("shell", [*SHELLS])
+
+
+def policy(**data: Any) -> Policy:
+    said = {f"oakum_{key}": value for key, value in data.items()}
+    return resolve([Layer("test", said)], [control.id for control in controls()])
+
+
+def text(wanted: Policy, head: str = "") -> str:
+    return cloud.script(wanted, controls(), TODAY, script, head)
+
+
+def small(name: str) -> str:
+    return cloud.dense(script(name))
+
+
+def run(shell: str, code: str, cwd: Path) -> str:
+    if not shutil.which(SHELLS[shell][0]):
+        pytest.skip(f"no {shell} on this machine")
+    done = subprocess.run(
+        [*SHELLS[shell], "-c", code], cwd=cwd, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def functions(whole: str) -> str:
+    """The script without what it does at last."""
+    assert whole.endswith("\nfirst_boot\n")
+    return whole.removesuffix("first_boot\n")
+
+
+def calls(printed: str, tmp_path: Path) -> list[list[str]]:
+    """The calls of a manifest as a shell reads them, each with its words."""
+    names = "about|limits|preflight|file|load|shadow_files|bridge|reset|expect|engine|service"
+    tell = "".join(
+        f"{name}() {{ printf '%s\\036' {name} \"$@\"; printf '\\035'; }}\n"
+        for name in names.split("|")
+    )
+    told = run("dash", tell + printed, tmp_path)
+    return [call.split("\x1e")[:-1] for call in told.split("\x1d")[:-1]]
+
+
+# What it looks like ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["baseline", "strict"])
+def test_cloud_config_has_the_script_byte_for_byte(profile: str) -> None:
+    whole = text(policy(profile=profile), "words")
+    data = cloud.user_data(whole, "words")
+    assert data.startswith("#cloud-config\n# words\n")
+    files = yaml.safe_load(data)["write_files"]
+    assert [file["path"] for file in files] == [cloud.SCRIPT, cloud.HOOK]
+    assert files[0]["content"] == whole
+    assert files[0]["permissions"] == "0700"
+    assert "content: |\n    #!/bin/sh\n" in data, "somebody will read it"
+    assert gzip.decompress(cloud.packed(data)).decode() == data
+
+
+def test_the_same_policy_gives_the_same_bytes() -> None:
+    first, again = (text(policy(profile="strict")) for _ in range(2))
+    assert first == again
+    assert cloud.packed(first) == cloud.packed(again)
+    assert text(policy(profile="strict", icc="off")) != first
+
+
+def test_the_baseline_fits_where_user_data_is_shortest() -> None:
+    whole = cloud.script(policy(), controls(), TODAY, small)
+    data = cloud.user_data(whole, "for a host")
+    assert len(cloud.packed(data)) <= cloud.LIMIT
+
+
+@pytest.mark.parametrize("name", ["launch.sh", "transaction.sh", "packages.sh", "first_boot.sh"])
+def test_shell_means_the_same_without_its_indentation(name: str) -> None:
+    """As bash understands both; here-documents are written without any."""
+
+    def understood(code: str) -> list[str]:
+        last = re.sub(r"\nfirst_boot\n\Z", "\n", code)
+        body = f"all() {{\n{last}\n}}\ndeclare -f all\n"
+        done = subprocess.run(["bash", "-c", body], capture_output=True, text=True, check=True)
+        return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+
+    code = script(name)
+    assert len(understood(code)) > 50
+    assert understood(cloud.dense(code)) == understood(code)
+    assert not re.search(
+        r"<<'?[A-Z]+'?[^\n]*\n(?:[^\n]*\n)*?[ \t]+\S[^\n]*\n[A-Z]+\n", _bodies(code)
+    )
+
+
+def _bodies(code: str) -> str:
+    """The here-documents of a script."""
+    found = re.findall(r"<<'?([A-Z]+)'?[^\n]*\n(.*?\n)?\1\n", code, re.DOTALL)
+    return "".join(f"<<{mark}\n{body}{mark}\n" for mark, body in found)
+
+
+def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:
+    if not shutil.which("shellcheck"):
+        pytest.skip("no shellcheck on this machine")
+    path = tmp_path / "first-boot.sh"
+    path.write_text(text(policy(profile="strict", engine={"source": "docker"})))
+    said = subprocess.run(
+        ["shellcheck", "-S", "warning", path], capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 0, said.stdout
+
+
+@shells
+def test_whatever_is_in_it_is_data(shell: str, tmp_path: Path) -> None:
+    whole = text(policy(profile="strict"), NASTY)
+    run(shell, functions(whole), tmp_path)
+    lines = cloud._cases('"$kind"', {("a",): [shlex.join(["file", NASTY])], ("b",): ["b"]})
+    printed = run(shell, f"kind=a\n{lines}", tmp_path)
+    assert shlex.split(printed) == ["file", NASTY]
+    assert not (tmp_path / "pwned").exists()
+
+
+# What is printed for which host ------------------------------------------------------------------
+
+
+def kinds(whole: str) -> list[cloud.Key]:
+    engines = re.search(r"^ENGINES='?([^'\n]*)", whole, re.MULTILINE)
+    assert engines
+    return [
+        (engine, init, selinux, values)
+        for engine in engines[1].split()
+        for init in cloud.INITS
+        for selinux in cloud.SELINUX
+        for values in cloud.VALUES
+    ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"profile": "strict"},
+        {"profile": "strict", "selinux": "enforce", "resource_isolation": "off"},
+        {"engine": {"release": "28.5"}, "profile": "strict"},
+        {"only": ["host"]},
+    ],
+    ids=["baseline", "strict", "selinux", "pinned", "host"],
+)
+def test_every_kind_of_host_gets_its_own_plan(said: dict[str, Any], tmp_path: Path) -> None:
+    wanted = policy(**said)
+    whole = text(wanted)
+    for kind in kinds(whole):
+        own = f"ranges() {{ echo 'file RANGES'; }}\nkind={':'.join(kind)}\nhardening\n"
+        code = functions(whole) + own
+        found = calls(run("dash", code, tmp_path), tmp_path)
+        facts = cloud.facts_of(kind)
+        plan = bootstrap.build(facts, wanted, controls(), TODAY)
+        expected = [
+            [*call] for call in manifest.calls(plan, facts, wanted, About("i", "cloud-init"))
+        ]
+        ranges = [call for call in expected if call[1] in cloud.RANGES]
+        assert (["file", "RANGES"] in found) == bool(ranges)
+        assert found[0][4] == expected[0][4]
+        assert re.fullmatch("[0-9a-f]{16}", found[0][3])
+        rest = [call for call in found[1:] if call != ["file", "RANGES"]]
+        for call in expected:
+            if call[0] == "file":
+                call[5] = "any"
+        assert sorted(rest) == sorted(call for call in expected[1:] if call not in ranges)
+        assert rest[-1] == ["service", "start", "no", "may-stop"]
+
+
+def test_a_release_between_two_plans_has_the_plan_of_the_earlier() -> None:
+    wanted = policy(profile="strict")
+    _, engines = cloud._kinds(wanted, controls(), TODAY)
+    for engine, known in (("20.10.25", "20.10.24"), ("23.0.6", "23.0.0"), ("29.7.2", "24.0.0")):
+        assert known in engines
+
+        def plan(release: str) -> Plan:
+            facts = cloud.facts_of((release, "systemd-v2", "none", "set"))
+            return replace(bootstrap.build(facts, wanted, controls(), TODAY), findings=())
+
+        assert plan(engine) == plan(known)
+
+
+@pytest.mark.parametrize("source", ["distribution", "docker", "https://mirror.example/linux/x"])
+def test_every_family_gets_its_packages(source: str, tmp_path: Path) -> None:
+    wanted = policy(engine={"source": source, "hold": False})
+    whole = text(wanted)
+    for manager, distribution, release in (
+        ("apt", "debian", {"ID": "debian", "VERSION_CODENAME": "trixie"}),
+        ("apt", "ubuntu", {"ID": "ubuntu", "VERSION_CODENAME": "noble"}),
+        ("dnf", "fedora", {"ID": "fedora"}),
+        ("yum", "amzn", {"ID": "amzn"}),
+        ("dnf", "rhel", {"ID": "rocky", "ID_LIKE": "rhel centos fedora"}),
+        ("apk", "other", {"ID": "alpine"}),
+        ("zypper", "other", {"ID": "opensuse-leap", "ID_LIKE": "suse"}),
+    ):
+        code = (
+            f"{functions(whole)}manager={manager} distribution={distribution}"
+            f" suite={release.get('VERSION_CODENAME', 'none')} architecture=arm64\nhere\n"
+        )
+        printed = run("dash", code, tmp_path)
+        facts = HostFacts(packages=Read(manager), os=Read(release), arch=Read("aarch64"))
+        try:
+            install = installation(facts, wanted.engine)
+        except Exception:
+            assert "engine " not in printed
+            continue
+        found = calls(printed, tmp_path)
+        files = {call[1]: call[6] for call in found if call[0] == "file"}
+        assert files == {file.path: file.text for file in install.files}
+        assert ["engine", manager, "-", "no", " ".join(install.names)] in found
+        assert found[-1] == ["service", "install", "no", "may-stop"]
+
+
+def test_an_engine_that_nobody_has_is_refused_at_once() -> None:
+    with pytest.raises(cloud.Impossible, match="Arch has one release"):
+        cloud._installing(
+            policy(engine={"release": "28.5"}),
+            controls(),
+            TODAY,
+            families=[("pacman", "other")],
+        )
+
+
+# What is found out on the host -------------------------------------------------------------------
+
+RANGES = [
+    (b"", b""),
+    (None, None),
+    (b"ann:100000:65536\n", b"ann:100000:65536\n"),
+    (b"ann:100000:65536\nbob:165536:1000", b"# nobody:4000000000:65536\nann:300000:65536"),
+    (b"dockremap:100000:65536\n", b"ann:3000000000:65536\n"),
+    (b"dockremap:100000:65536\n", b"dockremap:100000:65536\n"),
+    (b"o'neil:100000:65536\n", b"\n"),
+]
+
+
+@shells
+@pytest.mark.parametrize(("subuid", "subgid"), RANGES)
+def test_ranges_are_those_of_the_control(
+    shell: str, subuid: bytes | None, subgid: bytes | None, tmp_path: Path
+) -> None:
+    whole = functions(text(policy(profile="strict"))).replace("/etc/sub", f"{tmp_path}/sub")
+    states = []
+    for name, content in (("subuid", subuid), ("subgid", subgid)):
+        path = tmp_path / name
+        if content is not None:
+            path.write_bytes(content)
+            path.chmod(0o644)
+        states.append(FileState(str(path), str(path), content))
+    facts = replace(
+        cloud.facts_of(("28.0", "systemd-v2", "none", "kept")),
+        subuid=Read(states[0]),
+        subgid=Read(states[1]),
+    )
+    wanted = subordinate_ranges(facts, policy(profile="strict"))
+    found = calls(run(shell, f"{whole}ranges\n", tmp_path), tmp_path)
+    assert [(call[1], call[6].encode()) for call in found] == [
+        (edit.path, edit.after) for edit in wanted
+    ]
+    assert all(call[2] == "644" and call[5] == "any" for call in found)
+
+
+OS_RELEASES = [
+    ("ID=debian\nVERSION_CODENAME=bookworm\n", "debian bookworm"),
+    ("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\nUBUNTU_CODENAME=noble\n", "ubuntu noble"),
+    (
+        'ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_CODENAME=xia\nUBUNTU_CODENAME=noble\n',
+        "ubuntu noble",
+    ),
+    ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "rhel "),
+    ('ID="amzn"\nID_LIKE="fedora"\n', "amzn "),
+    ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "other "),
+    ("ID=alpine\n", "other "),
+    ('ID=debian\nVERSION_CODENAME="a b$\\`/;x"\n', "debian a b;x".replace(";", "")),
+]
+
+
+@shells
+@pytest.mark.parametrize(("release", "expected"), OS_RELEASES)
+def test_distributions_are_told_apart(
+    shell: str, release: str, expected: str, tmp_path: Path
+) -> None:
+    (tmp_path / "os-release").write_text(release)
+    whole = functions(text(policy())).replace("/etc/os-release", f"{tmp_path}/os-release")
+    code = f'{whole}find_distribution\nprintf "%s %s" "$distribution" "$suite"\n'
+    assert run(shell, code, tmp_path) == expected
+
+
+@shells
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Docker version 20.10.24+dfsg1, build 297e128", "20.10.24"),
+        ("Docker version 20.10.25, build 1", "20.10.24"),
+        ("Docker version 28.5.1, build e180ab8", "24.0.0"),
+        ("Docker version 23.0.0-rc.1, build 1", "23.0.0"),
+    ],
+)
+def test_engines_are_told_apart(shell: str, said: str, expected: str, tmp_path: Path) -> None:
+    whole = functions(text(policy(profile="strict")))
+    code = f'{whole}dockerd() {{ echo {shlex.quote(said)}; }}\nfind_kind\nprintf %s "$engine"\n'
+    assert run(shell, code, tmp_path) == expected
+
+
+@shells
+@pytest.mark.parametrize(
+    ("text_of", "told"),
+    [
+        ("ExecStart=/usr/bin/dockerd -H fd:// $OPTIONS", ""),
+        ("ExecStart=/usr/bin/dockerd --icc=false", "dockerd with --icc "),
+        ('OPTIONS="--default-ulimit nofile=1024:4096"', "dockerd with --default-ulimit "),
+        ('# OPTIONS="--icc"', ""),
+        ("ExecStart=/usr/bin/dockerd --iccx", ""),
+    ],
+)
+def test_flags_beside_the_file_are_refused(
+    shell: str, text_of: str, told: str, tmp_path: Path
+) -> None:
+    whole = functions(text(policy(profile="strict")))
+    own = f"systemctl() {{ printf '%s\\n' {shlex.quote(text_of)}; }}\n"
+    printed = run(shell, f"{whole}{own}(no_flags) 2>&1 || echo refused\n", tmp_path)
+    assert (told in printed, "refused" in printed) == (True, bool(told)), printed
+
+
+@shells
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ("", ""),
+        ("mkdir -p running/7 && echo dockerd >running/7/comm", "Docker runs here already"),
+        ("mkdir snap", "Docker is a snap here"),
+        ("printf '#!/bin/sh\\nexec /usr/bin/podman\\n' >docker; chmod 755 docker", "podman-docker"),
+        ("touch podman.sock && ln -s podman.sock docker.sock", "podman-docker"),
+        ("mkdir containers", "Docker ran here before"),
+        ("mkdir state containers && touch state/held", ""),
+        ("touch daemon.json", "which would be lost"),
+        ("ln -s nowhere daemon.json", "which would be lost"),
+    ],
+)
+def test_what_is_no_new_host_is_refused(shell: str, there: str, told: str, tmp_path: Path) -> None:
+    whole = functions(text(policy()))
+    for path, own in {
+        "/proc/[0-9]*/comm": "running/[0-9]*/comm",
+        "/snap/docker/current": "snap",
+        "/var/run/docker.sock": "docker.sock",
+        "/var/lib/docker/containers": "containers",
+        "/etc/docker/daemon.json": "daemon.json",
+    }.items():
+        assert path in whole
+        whole = whole.replace(path, f"{tmp_path}/{own}")
+    code = f"PATH={tmp_path}:$PATH\n{there}\n{whole}STATE={tmp_path}/state\n"
+    code += "has() { [ $1 != dockerd ] && command -v $1 >/dev/null; }\n"
+    printed = run(shell, f"{code}(look) 2>&1 || echo refused\n", tmp_path)
+    assert (told in printed, "refused" in printed) == (True, bool(told)), printed
+
+
+# The command -------------------------------------------------------------------------------------
+
+
+def invoke(*args: str) -> tuple[int, bytes, str]:
+    result = CliRunner().invoke(oakum, ["cloud-init", *args])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout_bytes, result.stderr
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> str:
+    path = tmp_path / "fleet.py"
+    path.write_text(
+        "web = (['web-1'], {'oakum_profile': 'strict', 'oakum_waivers': [\n"
+        "    {'control': 'icc', 'reason': 'r', 'owner': 'ann', 'until': '2999-01-01'},\n"
+        "    {'control': 'seccomp', 'reason': 'r', 'owner': 'bob', 'until': '2999-01-01',\n"
+        "     'hosts': ['web-1']}]})\n"
+        "db = ([('db-1', {'oakum_userns_remap': 'enforce'})], {'oakum_before': [\n"
+        "    {'where': 'controller', 'run': ['true']}]})\n"
+    )
+    return str(path)
+
+
+def test_a_host_and_a_group_have_their_policies(inventory: str) -> None:
+    code, one, talk = invoke(inventory, "web-1", "--shell")
+    assert code == 0
+    assert b"host web-1, profile strict" in one
+    assert b'"userns-remap": "default"' in one
+    assert b"seccomp-profile" not in one.split(b"hardening()")[1].split(b"architecture()")[0]
+    assert "not set: seccomp (bob)" in talk
+    code, some, talk = invoke(inventory, "--group", "web", "--shell")
+    assert code == 0
+    assert b"oakum-seccomp.json" in some
+    assert b'"icc"' not in some
+    assert "the waiver of seccomp (bob) is for others, and not applied" in talk
+    assert "kB, and most clouds take 16.4 kB; with --gzip it has" in talk
+    code, db, talk = invoke(inventory, "--group", "db", "--shell")
+    assert code == 0
+    assert b"userns-remap" not in db.split(b"hardening()")[1].split(b"architecture()")[0]
+    assert "oakum_before: oakum on a control machine does that" in talk
+
+
+def test_a_group_of_an_ansible_inventory_has_those_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = EntryPoint("ansible", "oakum.inventory.connector:ANSIBLE", "pyinfra.connectors")
+    others = [*connectors.entry_points(group="pyinfra.connectors")]
+    monkeypatch.setattr(connectors, "entry_points", lambda group: [*others, door])
+    (tmp_path / "hosts.yml").write_text(
+        "prod: {children: {web: {hosts: {web-1: {oakum_userns_remap: 'off'}}}},"
+        " vars: {oakum_profile: strict}}\n"
+        "other: {hosts: {o-1: }}\n"
+    )
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "web.yml").write_text("oakum_icc: 'off'\n")
+    name = f"@ansible/{tmp_path}/hosts.yml"
+    code, web, _ = invoke(name, "--group", "web", "--shell")
+    assert code == 0
+    assert b"group web, profile strict" in web
+    assert b'"userns-remap": "default"' in web
+    assert b'"icc"' not in web
+    code, _, talk = invoke(name, "--group", "wen", "--shell")
+    assert code == 2
+    assert "there is no group wen" in talk
+
+
+def test_it_goes_to_a_file_and_compressed(inventory: str, tmp_path: Path) -> None:
+    path = tmp_path / "user-data.gz"
+    code, out, talk = invoke(inventory, "db-1", "--gzip", "-o", str(path))
+    assert (code, out) == (0, b"")
+    assert gzip.decompress(path.read_bytes()).startswith(b"#cloud-config\n")
+    assert "kB" not in talk
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ([], "give a HOST of the inventory, or --group"),
+        (["web-1", "--group", "web"], "give a HOST of the inventory, or --group"),
+        (["web-2"], "is no host of"),
+        (["--group", "wep"], "is no group; nearest: web"),
+        (["web-1", "-o", "/nonexistent/x"], "No such file or directory"),
+    ],
+)
+def test_wrong_use_is_told(inventory: str, args: list[str], words: str) -> None:
+    code, out, talk = invoke(inventory, *args)
+    assert (code, out) == (2, b"")
+    assert words in talk
