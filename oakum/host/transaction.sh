@@ -674,14 +674,29 @@ release() {
 # as long as anything of it is there, since what it would start with is what nobody checked.
 hold_again() {
     case $action in
-        start) hold || journal "failed $heard" ;;
+        # The packages have come all the same.
+        start) hold && printf '' >"$INSTALLED" || journal "failed $heard" ;;
         install)
+            forget_version_hold "$dir"
             # shellcheck source=oakum/host/packages.sh
             [ ! -e "$dir/packages.sh" ] || . "$dir/packages.sh"
             rm -f "$INSTALLED"
             has_engine || anything_installed || release
             ;;
     esac
+}
+
+# forget_version_hold FOLDER: what that transaction held of packages is upgraded again.
+forget_version_hold() {
+    [ -e "$1/version-held" ] || return 0
+    read -r tool held_names <"$1/version-held" || return 0
+    # shellcheck disable=SC2086  # a list of words
+    case $tool in
+        apt) timeout 60 apt-mark unhold $held_names ;;
+        dnf | yum) timeout 60 "$tool" versionlock delete $held_names ;;
+        zypper) timeout 60 zypper --non-interactive removelock $held_names ;;
+    esac </dev/null >/dev/null 2>&1 9>&-
+    rm -f "$1/version-held"
 }
 
 # --- Arm and disarm ---
@@ -947,6 +962,7 @@ confirm() {
     if [ -e "$dir/shadow.json" ] && ! grep -q '"userns-remap"' "$dir/shadow.json"; then
         for other in $undone; do forget_dockremap "$STATE/txn/$other"; done
     fi
+    for other in $undone; do forget_version_hold "$STATE/txn/$other"; done
     point confirm
     record confirmed || fail "cannot write $STATE/ledger"
     point confirmed
