@@ -25,10 +25,11 @@ DOCKERS_OWN: Final = (
     "docker-ce=",
     "docker-ce-cli=",
     "containerd.io",
-    "docker-buildx-plugin",
-    "docker-compose-plugin",
+    "docker-buildx-plugin?",
+    "docker-compose-plugin?",
 )
-"""Of Docker's repository; what ends with ``=`` is of the release that is wanted."""
+"""Of Docker's repository; what ends with ``=`` is of the release that is wanted, what ends with
+``?`` is taken where it is there: a mirror may have the engine alone."""
 
 OF_DISTRIBUTION: Final[Mapping[str, tuple[str, ...]]] = {
     # Since Debian 13 the client is a package of its own, which a recommendation brings.

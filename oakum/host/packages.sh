@@ -43,6 +43,8 @@ apt_get() {
         --no-install-recommends "$@"
 }
 
+apt_install() { apt_get --allow-change-held-packages --allow-downgrades install "$@"; }
+
 # unlocked COMMAND…: again while another one has a lock that this one does not wait for, as a new
 # machine's first upgrade may.
 unlocked() {
@@ -147,7 +149,12 @@ refresh() {
 
 add_packages() { # add_packages NAME…
     case $manager in
-        apt) unlocked apt_get --allow-change-held-packages --allow-downgrades install "$@" ;;
+        apt)
+            unlocked apt_install "$@" && return
+            # What was unpacked and lacks what it needs: apt does not see to both at once.
+            grep -aq 'fix-broken' "$dir/packages.log" &&
+                unlocked apt_get --no-remove --fix-broken install && unlocked apt_install "$@"
+            ;;
         dnf | yum) quietly "$manager" -y install "$@" ;;
         zypper)
             quietly zypper --non-interactive install --no-recommends "$@"

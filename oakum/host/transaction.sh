@@ -312,6 +312,8 @@ fits() {
     [ -e "$dir/shadow.json" ] || return 0
     validate
     point validated
+    # Before a first start nothing has run under what lies there: an engine's defaults are the measure.
+    [ "$action" != start ] || printf '{}' >"$dir/shadow-former.json" || refuse "cannot write $dir"
     start=$(centiseconds)
     shadow_boot shadow.json
     case $? in

@@ -18,6 +18,8 @@ RELEASE = "20.10.24"
 BUILD = r"""
 set -e
 exec >/dev/null
+cd /srv/mirror/linux/debian/dists/bookworm/pool/stable/amd64 2>/dev/null && sha256sum -c ../sums &&
+    exit 0
 mkdir -p /srv/build /srv/mirror/linux/debian/dists/bookworm/pool/stable/amd64
 cd /srv/build
 apt-get update
@@ -26,17 +28,17 @@ for name in docker.io containerd runc; do
     [ -e "$1" ] || { apt-get download $name; set -- ${name}_*.deb; }
     dpkg-deb -R "$1" $name
 done
-pool=/srv/mirror/linux/debian/dists/bookworm/pool/stable/amd64
+cd /srv/build; pool=/srv/mirror/linux/debian/dists/bookworm/pool/stable/amd64
 pack() { # pack NAME VERSION FOLDER DEPENDS
-    sed -i -e "s/^Package: .*/Package: $1/" -e "s/^Version: .*/Version: $2/" -e '/^Source:/d' \
-        -e '/^Recommends:/d;/^Suggests:/d;/^Breaks:/d;/^Replaces:/d;/^Provides:/d;/^Built-Using:/,/^[A-Z]/{/^Built-Using:/d;/^ /d}' \
-        -e "s/^Depends: .*/Depends: $4/" -e '/^Conflicts:/d' "$3/DEBIAN/control"
+    {
+        printf '%s\n' "Package: $1" "Version: $2" "Depends: $4" 'Architecture: amd64' \
+            'Maintainer: nobody <nobody@example.org>' 'Description: played packaging'
+    } >"$3/DEBIAN/control"
     rm -f "$3/DEBIAN/md5sums"
     dpkg-deb -Znone -b "$3" "$pool/${1}_$(echo "$2" | tr -d :)_amd64.deb"
 }
 mkdir -p cli/usr/bin cli/DEBIAN
 mv docker.io/usr/bin/docker cli/usr/bin/
-cp docker.io/DEBIAN/control cli/DEBIAN/
 cp -a runc/usr/sbin runc/usr/bin containerd/usr/ 2>/dev/null || :
 pack containerd.io 1.6.20-1 containerd libc6
 pack docker-ce-cli 5:20.10.24-1~debian.12~bookworm cli libc6
@@ -45,11 +47,10 @@ pack docker-ce 5:20.10.24-1~debian.12~bookworm docker.io 'containerd.io, docker-
 for version in 5:20.10.2-1~debian.12~bookworm 5:23.0.1-1~debian.12~bookworm; do
     for name in docker-ce docker-ce-cli; do
         mkdir -p none/DEBIAN
-        printf '%s\n' "Package: $name" "Version: $version" 'Architecture: amd64' \
-            'Maintainer: nobody <nobody@example.org>' 'Description: not to be taken' >none/DEBIAN/control
-        dpkg-deb -Znone -b none "$pool/${name}_$(echo "$version" | tr -d :)_amd64.deb"
+        pack $name $version none libc6
     done
 done
+cd $pool && sha256sum *.deb >../sums
 rm -rf /srv/build
 """
 
@@ -59,7 +60,8 @@ cd /srv/mirror/linux/debian
 mkdir -p dists/bookworm/stable/binary-amd64
 for deb in dists/bookworm/pool/stable/amd64/*.deb; do
     dpkg-deb -f "$deb"
-    printf '%s\n' "Filename: $deb" "Size: $(stat -c %s "$deb")" "SHA256: $(sha256sum <"$deb" | cut -d' ' -f1)" ''
+    printf '%s\n' "Filename: $deb" "Size: $(stat -c %s "$deb")" \
+        "SHA256: $(sha256sum <"$deb" | cut -d' ' -f1)" ''
 done >dists/bookworm/stable/binary-amd64/Packages
 cd dists/bookworm
 packages=stable/binary-amd64/Packages
@@ -126,7 +128,11 @@ class Mirror:
     def __init__(self, host: LabHost) -> None:
         self.host = host
         self.dists = "/srv/mirror/linux/debian/dists/bookworm"
-        host.run(BUILD, timeout=300)
+        self.build()
+
+    def build(self) -> None:
+        """Make its packages, unless they are there, whole."""
+        self.host.run(BUILD, timeout=300)
 
     def sign(self, key: Key) -> None:
         """Index it anew, signed by this key, and serve it."""

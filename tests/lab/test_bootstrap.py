@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-# MIRROR
-from .desk import Operator, Ran
+from .aptmirror import RELEASE, URL, Key, Mirror
+from .desk import Operator, Ran, warm
 from .faults import heard
 from .guest import DAEMON_JSON
 from .hosts import Lab, LabHost
@@ -49,7 +49,8 @@ systemctl reset-failed
 umount -l /var/lib/oakum /var/cache/apt/archives /usr/sbin
 dpkg --configure -a --force-depends
 apt-mark unhold docker.io docker-ce docker-ce-cli containerd.io
-dpkg --purge --force-all docker.io docker-ce docker-ce-cli containerd.io containerd runc docker-engine
+dpkg --purge --force-all docker.io docker-ce docker-ce-cli containerd.io containerd runc \
+    docker-engine
 apt-get -y -f install
 rm -rf /var/lib/oakum /etc/docker /var/lib/containerd /etc/systemd/system/docker.s*.d /run/docker*
 rm -rf /etc/apt/sources.list.d/* /etc/apt/keyrings/oakum* /usr/bin/podman /usr/bin/docker /snap
@@ -204,11 +205,15 @@ def test_first_dockerd_is_hardened_and_the_second_run_idle(one_host: NewHost) ->
 
 # Cut off -----------------------------------------------------------------------------------------
 
-ARRIVING = ("begun", "swapped", "hold", "installing", "installed", "confirm")
-STARTING = (
-    *("shadowed", "swapped", "released", "started", "read-back", "probed-after", "watched"),
-    *("confirm", "undo"),
-)
+ARRIVING = ("begun", "hold", "installing", "installed", "confirm")
+STARTING = ("swapped", "released", "started", "probed-after", "watched", "confirm")
+MORE = ("staged", "shadowed", "armed-timer", "answered", "read-back")
+POINTS = [*ARRIVING, *STARTING, *(MORE if ALL else ())]
+
+# A dockerd that does not start, and that no preflight can know of: its unit does not let it.
+REFUSE = "/etc/systemd/system/docker.service.d/refuse.conf"
+SPOIL = f"printf '[Service]\\nExecStartPre=/bin/false\\n' >{REFUSE}; systemctl daemon-reload"
+MEND = f"rm {REFUSE}; systemctl daemon-reload"
 
 
 def killed(me: Operator, point: str) -> Ran:
@@ -221,19 +226,22 @@ def killed(me: Operator, point: str) -> Ran:
 def test_killed_at_every_point(new: NewHost) -> None:
     """Each run is killed further on; so each has to finish what the former one left."""
     me = new.operator()
-    for point in ARRIVING:
+    for point in POINTS:
         ran = killed(me, point)
         assert ran.code == 4, f"{point}: {heard(ran)}"
         assert "ended" in ran.host()["error"], f"{point}: {heard(ran)}"
         new.kept()
-    assert "hardened" not in new.starts()
-    for point in STARTING:
-        if point == "undo":
-            me.set(oakum_authorization_plugins=["nobody"], oakum_preflight="available")
-        ran = killed(me, point)
-        me.set(oakum_authorization_plugins=[])
-        assert ran.code == 4, f"{point}: {heard(ran)}"
-        new.kept()
+        if point == ARRIVING[-1]:
+            assert new.starts() == []
+    new.host.run(SPOIL)
+    ran = killed(me, "undo")
+    assert ran.code == 4, heard(ran)
+    new.kept()
+    ran = me.oakum("bootstrap", "--yes")
+    assert (ran.code, ran.host()["outcome"]) == (4, "rolled-back"), heard(ran)
+    assert "dockerd did not start" in ran.host()["error"]
+    new.kept()
+    new.host.run(MEND)
     new.done(me.oakum("bootstrap", "--yes"))
 
 
@@ -254,7 +262,8 @@ def test_killed_while_dpkg_unpacks(new: NewHost) -> None:
     blow.start()
     ran = me.oakum("bootstrap", "--yes")
     blow.join()
-    assert struck and "dpkg-new" in struck[0]
+    assert struck
+    assert "dpkg-new" in struck[0]
     assert ran.code == 4, heard(ran)
     new.kept()
     new.done(me.oakum("bootstrap", "--yes"))
@@ -264,11 +273,10 @@ def test_killed_while_dpkg_unpacks(new: NewHost) -> None:
 def test_power_cut(new: NewHost, point: str) -> None:
     me = new.operator()
     me.crash(f"{point}:pause")
-    from .desk import warm
-
     running = warm().start("bootstrap", str(me.inventory), "--format", "json", "--yes")
     try:
-        new.host.run("timeout 100 sh -c 'until [ -e /run/oakum-point ]; do sleep 0.1; done'", timeout=110)
+        paused = "until [ -e /run/oakum-point ]; do sleep 0.1; done"
+        new.host.run(f"timeout 100 sh -c '{paused}'", timeout=110)
         new.host.stop()
         new.host.start()
     finally:
@@ -282,11 +290,214 @@ def test_power_cut(new: NewHost, point: str) -> None:
 
 
 def test_refused_before_its_first_start(new: NewHost) -> None:
-    me = new.operator(oakum_authorization_plugins=["nobody"])
+    """The file of whoever made the machine's image, with a key that no engine takes."""
+    me = new.operator()
+    new.host.write(DAEMON_JSON, '{"log-opts": {"max-seize": "1m"}}')
     ran = me.oakum("bootstrap", "--yes")
     assert ran.code == 4, heard(ran)
-    assert "nobody" in ran.host()["error"]
+    assert "preflight: " in ran.host()["error"], heard(ran)
+    assert "max-seize" in ran.host()["error"]
     new.kept()
-    me.set(oakum_authorization_plugins=[])
+    assert new.starts() == []
+    new.host.write(DAEMON_JSON, "{}")
     new.done(me.oakum("bootstrap", "--yes"))
     assert new.starts() == ["hardened"]
+
+
+# From a mirror -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Key, Key]]:
+    """The key that signs the mirror, and somebody else's."""
+    folder = tmp_path_factory.mktemp("keys")
+    found = Key(folder, "mirror"), Key(folder, "stranger")
+    yield found
+    for key in found:
+        key.close()
+
+
+@pytest.fixture(scope="module")
+def built(one_host: NewHost) -> Mirror:
+    return Mirror(one_host.host)
+
+
+@pytest.fixture
+def mirror(new: NewHost, built: Mirror, keys: tuple[Key, Key]) -> Mirror:
+    built.sign(keys[0])
+    return built
+
+
+def source(key: Key, url: str = URL, **more: str) -> dict[str, str]:
+    """oakum_engine of a mirror."""
+    return {"source": url, "key": key.armored, "fingerprint": key.fingerprint, **more}
+
+
+def test_from_a_signed_mirror(new: NewHost, mirror: Mirror, keys: tuple[Key, Key]) -> None:
+    me = new.operator(oakum_engine=source(keys[0], release=RELEASE))
+    new.done(me.oakum("bootstrap", "--yes"))
+    installed = new.host.run("dpkg-query -W -f '${Package} ${Version}\\n' docker-ce").stdout
+    assert installed.split()[1] == "5:20.10.24-1~debian.12~bookworm"
+    held = ["containerd.io", "docker-ce", "docker-ce-cli"]
+    assert new.host.run("apt-mark showhold").stdout.split() == held
+    assert "docker-ce" in str(me.plan().host()["facts"])
+    again = me.oakum("bootstrap", "--yes")
+    assert (again.code, again.host()["outcome"]) == (0, "unchanged")
+
+    back = me.oakum("rollback", "--all", "--yes")
+    assert back.code == 0, heard(back)
+    left = "apt-mark showhold; ls /etc/apt/sources.list.d; ls /etc/apt/keyrings; ls /var/lib/oakum"
+    assert new.host.run(f"({left}) 2>/dev/null; true").stdout == ""
+
+
+def test_wrong_fingerprint_is_seen_before_any_host_is(new: NewHost, keys: tuple[Key, Key]) -> None:
+    wanted = {**source(keys[0]), "fingerprint": keys[1].fingerprint}
+    before = new.host.ssh_connections()
+    ran = new.operator(oakum_engine=wanted).oakum("bootstrap", "--yes")
+    assert ran.code == 2
+    assert keys[0].fingerprint in ran.err
+    assert keys[1].fingerprint in ran.err
+    assert new.host.ssh_connections() == before
+
+
+NOTHING = "http://127.0.0.1:9/linux/debian"
+BLACK_HOLE = "iptables -I INPUT -p tcp --dport 9 -j DROP"
+LIGHT = "iptables -D INPUT -p tcp --dport 9 -j DROP"
+DISTS = "/srv/mirror/linux/debian/dists/bookworm"
+DEB = f"{DISTS}/pool/stable/amd64/containerd.io_1.6.20-1_amd64.deb"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with the mirror or the disk; the words that the operator hears of it."""
+
+    name: str
+    words: str
+    spoil: str = "true"
+    mend: str = "true"
+    url: str = URL
+    key: int = 0
+    often: bool = False
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def small(folder: str, size: str) -> dict[str, str]:
+    """A disk that is full at once, there."""
+    lay = f"mkdir -p {folder} && mount -t tmpfs -o size={size} tmpfs {folder}"
+    return {"spoil": lay, "mend": f"umount -l {folder}"}
+
+
+OVERLAY = """
+mkdir -p /mnt/small && mount -t tmpfs -o size=20m tmpfs /mnt/small
+mkdir /mnt/small/up /mnt/small/work
+mount -t overlay -o lowerdir=/usr/sbin,upperdir=/mnt/small/up,workdir=/mnt/small/work none /usr/sbin
+"""
+
+FAULTS = [
+    Fault("no-route", "Could not connect to 127.0.0.1:9", url=NOTHING, often=True),
+    Fault("black-hole", "connection timed out", BLACK_HOLE, LIGHT, url=NOTHING),
+    Fault("other-key", "NO_PUBKEY", key=1, often=True),
+    Fault("release-cut", "docker-ce", f"truncate -s 300 {DISTS}/InRelease"),
+    Fault("packages-cut", "docker-ce", f"truncate -s 300 {DISTS}/stable/binary-amd64/Packages"),
+    Fault("deb-cut", "containerd.io", f"truncate -s 3000 {DEB}", often=True),
+    Fault("no-release", "no docker-ce of release 99.1 here"),
+    Fault("full-cache", "free space", **small("/var/cache/apt/archives/partial", "1m")),
+    Fault("full-state", "cannot write", **small("/var/lib/oakum", "4k")),
+    Fault("full-usr", "No space left", OVERLAY, "umount -l /usr/sbin /mnt/small", often=True),
+]
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(one, marks=() if one.often else rare, id=one.name) for one in FAULTS]
+)
+def test_cannot_be_had(new: NewHost, mirror: Mirror, keys: tuple[Key, Key], fault: Fault) -> None:
+    more = {"release": "99.1" if fault.name == "no-release" else RELEASE}
+    if fault.key:
+        mirror.sign(keys[fault.key])
+    me = new.operator(oakum_engine=source(keys[0], fault.url, **more))
+    new.host.run("apt-get clean; rm -rf /var/lib/apt/lists/127*")
+    new.host.run(fault.spoil)
+    try:
+        ran = me.oakum("bootstrap", "--yes")
+    finally:
+        new.host.run(fault.mend)
+    assert ran.code == 4, heard(ran)
+    print(fault, ran.host()["error"])
+    assert fault.words in ran.host()["error"], heard(ran)
+    new.kept()
+    assert new.starts() == []
+    if fault.name in ("full-usr", "deb-cut", "full-state") or ALL:
+        mirror.build()
+        mirror.sign(keys[0])
+        me.set(oakum_engine=source(keys[0], release=RELEASE))
+        new.done(me.oakum("bootstrap", "--yes"))
+
+
+# What is no new host -----------------------------------------------------------------------------
+
+SHIM = """
+printf '#!/bin/sh\\nexec /usr/bin/podman "$@"\\n' >/usr/bin/docker
+printf '#!/bin/sh\\necho podman version 4.3.1\\n' >/usr/bin/podman
+chmod 755 /usr/bin/docker /usr/bin/podman
+"""
+SNAP = """
+mkdir -p /snap/docker/2915/bin && ln -s 2915 /snap/docker/current
+cd /snap/docker/current/bin
+printf '#!/bin/sh\\necho "Docker version 24.0.5, build a61e2b4"\\n' >dockerd
+cp dockerd docker
+chmod 755 *
+"""
+ENGINE_2016 = """
+mkdir -p /tmp/old/DEBIAN /tmp/old/usr/bin
+printf '#!/bin/sh\\necho "Docker version 17.05.0-ce, build 89658be"\\n' >/tmp/old/usr/bin/dockerd
+cp /tmp/old/usr/bin/dockerd /tmp/old/usr/bin/docker
+chmod 755 /tmp/old/usr/bin/*
+printf '%s\\n' 'Package: docker-engine' 'Version: 17.05.0~ce-0~debian' 'Architecture: amd64' \\
+    'Maintainer: nobody <nobody@example.org>' 'Description: played' >/tmp/old/DEBIAN/control
+dpkg-deb -Znone -b /tmp/old /tmp/old.deb && dpkg -i /tmp/old.deb
+"""
+STOPPED = """
+mkdir -p /var/lib/docker/overlay2/0123456789abcdef
+"""
+
+
+@pytest.mark.parametrize(
+    ("played", "words"),
+    [
+        pytest.param(SHIM, "podman-docker", id="podman"),
+        pytest.param(SNAP, "snap remove docker", id="snap"),
+        pytest.param(ENGINE_2016, "docker-engine", id="docker-engine"),
+        pytest.param(STOPPED, "of a former one: move it away", id="data-of-a-former-engine"),
+    ],
+)
+def test_refused_with_the_way_out(new: NewHost, played: str, words: str) -> None:
+    new.host.run(played)
+    ran = new.operator().oakum("bootstrap", "--yes")
+    assert ran.code in (3, 4), heard(ran)
+    assert words in ran.host()["error"], heard(ran)
+    assert new.host.run("ls /var/lib/oakum", check=False).stdout == ""
+
+
+def test_unpacked_only_is_finished(new: NewHost) -> None:
+    """What dpkg was killed on leaves a package that nothing it needs is there for."""
+    new.host.run(
+        "cd /tmp && { cp /var/cache/apt/archives/docker.io_*.deb . 2>/dev/null || apt-get -q "
+        "download docker.io; } && dpkg --force-depends --unpack docker.io_*.deb",
+        timeout=120,
+    )
+    new.done(new.operator().oakum("bootstrap", "--yes"))
+
+
+def test_stopped_with_data_is_left_alone(new: NewHost) -> None:
+    me = new.operator()
+    new.done(me.oakum("bootstrap", "--yes"))
+    assert me.oakum("rollback", "--all", "--yes").code == 0
+    new.host.docker_restart()
+    new.host.import_image()
+    new.host.run("systemctl stop docker.socket docker.service; rm -f /var/witness")
+    ran = me.oakum("bootstrap", "--yes")
+    assert ran.code in (3, 4), heard(ran)
+    assert "holds data of overlay2: start it yourself" in ran.host()["error"]
+    assert new.host.run("pgrep -x dockerd", check=False).stdout == ""
