@@ -852,6 +852,9 @@ install_held() {
     install_engine || fail "$heard"
     point installed
     ! dockerd_pid >/dev/null || fail "dockerd was started while it was kept from starting"
+    # The script that a boot would start it by has come only now.
+    systemd || ! command -v update-rc.d >/dev/null ||
+        timeout 20 update-rc.d docker disable >/dev/null 2>&1 9>&-
     printf '' >"$INSTALLED" || fail "cannot write $INSTALLED"
     step install "$(dockerd --version 2>/dev/null | tr -cd '\040-\176' | cut -c1-100)"
 }

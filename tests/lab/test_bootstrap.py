@@ -383,10 +383,10 @@ class Fault:
         return self.name
 
 
-def small(folder: str, size: str) -> dict[str, str]:
+def full(name: str, words: str, folder: str, size: str) -> Fault:
     """A disk that is full at once, there."""
     lay = f"mkdir -p {folder} && mount -t tmpfs -o size={size} tmpfs {folder}"
-    return {"spoil": lay, "mend": f"umount -l {folder}"}
+    return Fault(name, words, lay, f"umount -l {folder}")
 
 
 OVERLAY = """
@@ -403,8 +403,8 @@ FAULTS = [
     Fault("packages-cut", "docker-ce", f"truncate -s 300 {DISTS}/stable/binary-amd64/Packages"),
     Fault("deb-cut", "containerd.io", f"truncate -s 3000 {DEB}", often=True),
     Fault("no-release", "no docker-ce of release 99.1 here"),
-    Fault("full-cache", "free space", **small("/var/cache/apt/archives/partial", "1m")),
-    Fault("full-state", "cannot write", **small("/var/lib/oakum", "4k")),
+    full("full-cache", "free space", "/var/cache/apt/archives/partial", "1m"),
+    full("full-state", "cannot write", "/var/lib/oakum", "4k"),
     Fault("full-usr", "No space left", OVERLAY, "umount -l /usr/sbin /mnt/small", often=True),
 ]
 
@@ -501,3 +501,42 @@ def test_stopped_with_data_is_left_alone(new: NewHost) -> None:
     assert ran.code in (3, 4), heard(ran)
     assert "holds data of overlay2: start it yourself" in ran.host()["error"]
     assert new.host.run("pgrep -x dockerd", check=False).stdout == ""
+
+
+# Without systemd ---------------------------------------------------------------------------------
+
+MENDED = """
+cd /tmp && apt-get -q update && apt-get -q download docker.io && dpkg-deb -x docker.io_*.deb x
+sed 's/^\\([[:space:]]*\\)ulimit /\\1: &/' x/etc/init.d/docker >/etc/init.d/docker
+chmod 755 /etc/init.d/docker
+rm -rf x
+"""
+
+
+def test_without_systemd(lab: Lab, tmp_path: Path) -> None:
+    """policy-rc.d keeps the package's own start away. Played: the init, and a start script without
+    the limits that a host of the lab may not grant, which the package leaves as it is."""
+    host = lab.host(flavour="bare-sysv")
+    try:
+        host.write("/etc/oakum-lab-host", "")
+        host.run(MENDED, timeout=180)
+        me = Operator(tmp_path, [host], **STRICT)
+        with Watcher(host) as watcher:
+            ran = killed(me, "installed")
+            assert ran.code == 4, heard(ran)
+            settled = "until ! ls /var/lib/oakum/txn/*/transaction.sh; do sleep 0.2; done"
+            host.run(f"timeout 60 sh -c '{settled}' >/dev/null 2>&1", timeout=70)
+            assert host.run("invoke-rc.d docker start; ls /etc/rc2.d", check=False).stdout.count(
+                "K01docker"
+            )
+            assert watcher.seen == set()
+            ran = me.oakum("bootstrap", "--yes")
+            assert (ran.code, ran.host()["outcome"]) == (0, "applied"), heard(ran)
+        assert watcher.seen
+        assert not watcher.bare
+        assert "name=userns" in host.docker("info", "--format={{.SecurityOptions}}")
+        left = f"ls /usr/sbin/policy-rc.d {HELD} /var/lib/oakum/installed 2>/dev/null; true"
+        assert host.run(left).stdout == ""
+        assert "S01docker" in host.run("ls /etc/rc2.d").stdout
+    finally:
+        host.remove()
