@@ -24,11 +24,14 @@ quietly() {
 
 # complaint: what a package manager said that sounds like a reason, the surest first.
 complaint() {
-    [ "$quiet" != 124 ] && [ "$quiet" != 143 ] || {
-        tail -n 1 "$dir/packages.log"
-        return
-    }
-    for pattern in '^(E:|dpkg: error|ERROR|fatal|[Ee]rror:|Problem:|No )|rror: ' '^(Err|W)[: ]'; do
+    case $quiet in
+        124 | 143)
+            printable "$(tail -n 1 "$dir/packages.log")"
+            return
+            ;;
+    esac
+    for pattern in 'No space left on device' \
+        '^(E:|dpkg: error|ERROR|fatal|[Ee]rror:|Problem:|No )|rror: ' '^(Err|W)[: ]'; do
         said=$(grep -aE "$pattern" "$dir/packages.log" | grep -av 'does not have a stable CLI' |
             head -n 2 | tr '\n' ' ')
         [ -z "$said" ] || break
@@ -50,7 +53,7 @@ apt_install() { apt_get --allow-change-held-packages --allow-downgrades install 
 unlocked() {
     tries=60
     until "$@"; do
-        [ "$tries" -gt 0 ] && [ "$quiet" != 124 ] && grep -aqE \
+        [ "$tries" -gt 0 ] && grep -aqE \
             'Could not get lock|lock was locked|[Uu]nable to lock|is locked' "$dir/packages.log" ||
             return "$quiet"
         tries=$((tries - 1))

@@ -261,7 +261,9 @@ def _nat_rules() -> list[list[str]]:
 
 def _raise_bridge() -> None:
     _lower_bridge()
-    execute("ip", "link", "add", BRIDGE, "type", "bridge")
+    # An address of its own: else it takes a port's, and another one's when that host is gone, and
+    # the others talk to the old one until their kernels give it up.
+    execute("ip", "link", "add", BRIDGE, "address", "02:42:0a:d5:00:01", "type", "bridge")
     execute("ip", "address", "add", ADDRESS, "dev", BRIDGE)
     execute("ip", "link", "set", BRIDGE, "up")
     for option, table, chain, *match in _nat_rules():

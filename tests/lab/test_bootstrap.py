@@ -246,10 +246,8 @@ def test_killed_at_every_point(new: NewHost) -> None:
 
 
 UNPACKING = """
-for _ in $(seq 100000); do
-    [ ! -e /usr/sbin/dockerd.dpkg-new ] || break
-done
-ls /usr/sbin/dockerd.dpkg-new && systemctl kill --signal=KILL 'oakum-2*.service'
+timeout 100 sh -c 'until [ -e /usr/sbin/dockerd.dpkg-new ]; do sleep 0.02; done' &&
+    systemctl kill --signal=KILL 'oakum-2*.service' && echo struck
 """
 
 
@@ -262,8 +260,7 @@ def test_killed_while_dpkg_unpacks(new: NewHost) -> None:
     blow.start()
     ran = me.oakum("bootstrap", "--yes")
     blow.join()
-    assert struck
-    assert "dpkg-new" in struck[0]
+    assert struck == ["struck\n"]
     assert ran.code == 4, heard(ran)
     new.kept()
     new.done(me.oakum("bootstrap", "--yes"))
@@ -401,7 +398,13 @@ FAULTS = [
     Fault("other-key", "NO_PUBKEY", key=1, often=True),
     Fault("release-cut", "docker-ce", f"truncate -s 300 {DISTS}/InRelease"),
     Fault("packages-cut", "docker-ce", f"truncate -s 300 {DISTS}/stable/binary-amd64/Packages"),
-    Fault("deb-cut", "containerd.io", f"truncate -s 3000 {DEB}", often=True),
+    Fault(
+        "deb-cut",
+        "File has unexpected size",
+        f"cp {DEB} /srv/good && truncate -s 3000 {DEB}",
+        f"mv /srv/good {DEB}",
+        often=True,
+    ),
     Fault("no-release", "no docker-ce of release 99.1 here"),
     full("full-cache", "free space", "/var/cache/apt/archives/partial", "1m"),
     full("full-state", "cannot write", "/var/lib/oakum", "4k"),
@@ -429,7 +432,6 @@ def test_cannot_be_had(new: NewHost, mirror: Mirror, keys: tuple[Key, Key], faul
     new.kept()
     assert new.starts() == []
     if fault.name in ("full-usr", "deb-cut", "full-state") or ALL:
-        mirror.build()
         mirror.sign(keys[0])
         me.set(oakum_engine=source(keys[0], release=RELEASE))
         new.done(me.oakum("bootstrap", "--yes"))
