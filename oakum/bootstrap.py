@@ -9,7 +9,7 @@ from typing import Final
 
 from oakum import planner
 from oakum.controls.base import Control
-from oakum.facts import HostFacts
+from oakum.facts import HostFacts, Read
 from oakum.installation import Unsupported, installation
 from oakum.model import Change, Installation, Kind, Plan
 from oakum.policy import Policy
@@ -35,6 +35,9 @@ def build(
         NotNew: it has something else that is Docker, or a data root that holds data.
         CannotTell: what the host is could not be read.
     """
+    if facts.held_back:
+        # A first dockerd of ours left it, and nobody could have used that one.
+        facts = replace(facts, drivers_on_disk=Read(()))
     plan = planner.build(facts, policy, controls, today)
     engine = facts.engine.value
     if engine is not None and facts.dockerd.value is not None:
@@ -44,17 +47,14 @@ def build(
         raise NotNew("not root, who alone can install an engine; use --sudo")
     if way_out := _something_else(facts):
         raise NotNew(way_out)
+    if found := facts.drivers_on_disk.value:
+        raise NotNew(_has_data(facts, found))
     if engine is None or facts.unfinished:
         try:
             install = installation(facts, policy.engine)
         except Unsupported as why:
             raise NotNew(str(why)) from None
         return replace(plan, changes=tuple(_arrival(install)), install=install)
-    if (found := facts.drivers_on_disk.value) and not facts.held_back:
-        raise NotNew(
-            f"Docker is installed and stopped, and {facts.data_root.value} holds data of "
-            f"{', '.join(found)}: start it yourself, and use oakum apply"
-        )
     first = Change(
         path=planner.SERVICE,
         kind=Kind.SERVICE,
@@ -62,6 +62,14 @@ def build(
         note="start it for the first time, and enable it",
     )
     return replace(plan, changes=(*plan.changes, first), notes=(), start=True)
+
+
+def _has_data(facts: HostFacts, drivers: Sequence[str]) -> str:
+    """Of a data root that no first dockerd would find empty: what is in it, and the way out."""
+    holds = f"{facts.data_root.value} holds data of {', '.join(drivers)}"
+    if facts.engine.value is None:
+        return f"there is no engine, and {holds}, of a former one: move it away first"
+    return f"Docker is installed and stopped, and {holds}: start it yourself, and use oakum apply"
 
 
 def _something_else(facts: HostFacts) -> str | None:

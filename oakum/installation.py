@@ -25,10 +25,11 @@ DOCKERS_OWN: Final = (
     "docker-ce=",
     "docker-ce-cli=",
     "containerd.io",
-    "docker-buildx-plugin",
-    "docker-compose-plugin",
+    "docker-buildx-plugin?",
+    "docker-compose-plugin?",
 )
-"""Of Docker's repository; what ends with ``=`` is of the release that is wanted."""
+"""Of Docker's repository; what ends with ``=`` is of the release that is wanted, what ends with
+``?`` is taken where it is there: a mirror may have the engine alone."""
 
 OF_DISTRIBUTION: Final[Mapping[str, tuple[str, ...]]] = {
     # Since Debian 13 the client is a package of its own, which a recommendation brings.
@@ -111,11 +112,16 @@ def _repository(facts: HostFacts, wanted: EngineSource) -> tuple[RepositoryFile,
             RepositoryFile(APT_SOURCE, text),
         )
     if manager in ("dnf", "yum") and release.get("ID") != "amzn":
-        folder = _one_of(release, ("fedora", "rhel", "centos"))
+        folder = _one_of(release, ("rhel", "centos", "fedora"))
         base = f"{OFFICIAL}/{folder}" if wanted.source == "docker" else wanted.source
+        # Docker has a folder for each major release; where a machine is set to a minor one,
+        # $releasever names that.
+        version = release.get("VERSION_ID", "").partition(".")[0]
+        if not version.isdecimal():
+            raise Unsupported("os-release names no VERSION_ID, so the repository is unknown")
         text = (
             "[oakum-docker]\nname=Docker\n"
-            f"baseurl={base}/$releasever/$basearch/stable\n"
+            f"baseurl={base}/{version}/$basearch/stable\n"
             f"enabled=1\ngpgcheck=1\ngpgkey=file://{RPM_KEY}\n"
         )
         return (
@@ -130,10 +136,13 @@ def _repository(facts: HostFacts, wanted: EngineSource) -> tuple[RepositoryFile,
 
 def _one_of(release: Mapping[str, str], folders: tuple[str, ...]) -> str:
     """The folder of Docker's repository that is this distribution's, or its next relative's."""
-    for word in (release.get("ID", ""), *release.get("ID_LIKE", "").split()):
+    distribution = release.get("ID", "linux")
+    relatives = release.get("ID_LIKE", "").split()
+    if distribution == "ol":  # its only relative, by its own account, is fedora
+        relatives = ["rhel"]
+    for word in (distribution, *relatives):
         if word in folders:
             return word
     raise Unsupported(
-        f"Docker has no repository for {release.get('ID', 'linux')}; "
-        "set oakum_engine: {source: distribution}"
+        f"Docker has no repository for {distribution}; set oakum_engine: {{source: distribution}}"
     )

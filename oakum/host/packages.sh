@@ -7,17 +7,35 @@
 # shellcheck disable=SC2154,SC2034  # what transaction.sh gives and takes
 # shellcheck disable=SC2086  # lists of words
 
-# quietly COMMAND…: with nobody to ask, for as long as the policy allows. A daemon that it starts
-# must not hold our lock.
+# quietly COMMAND…: with nobody to ask; all that is done here takes no longer than the policy
+# allows. A daemon that it starts must not hold our lock.
 quietly() {
-    DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l timeout "$install" "$@" \
-        </dev/null >"$dir/packages.log" 2>&1 9>&-
+    now_left=$((packages_end - $(centiseconds) / 100))
+    [ "$now_left" -gt 0 ] || now_left=1
+    DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l ZYPP_LOCK_TIMEOUT=300 \
+        timeout "$now_left" "$@" </dev/null >"$dir/packages.log" 2>&1 9>&-
+    quiet=$?
+    case $quiet in
+        # What GNU's and busybox' timeout end with.
+        124 | 143) echo "error: took longer than $install s: $1" >>"$dir/packages.log" ;;
+    esac
+    return "$quiet"
 }
 
-# complaint: what a package manager said last that sounds like a reason.
+# complaint: what a package manager said that sounds like a reason, the surest first.
 complaint() {
-    said=$(grep -aE '^(E|Err|W|[Ee]rror|ERROR|WARNING|fatal|dpkg|Problem|No )[: ]|rror: ' "$dir/packages.log" |
-        grep -av 'apt does not have a stable CLI' | head -n 2 | tr '\n' ' ')
+    case $quiet in
+        124 | 143)
+            printable "$(tail -n 1 "$dir/packages.log")"
+            return
+            ;;
+    esac
+    for pattern in 'No space left on device' \
+        '^(E:|dpkg: error|ERROR|fatal|[Ee]rror:|Problem:|No )|rror: ' '^(Err|W)[: ]'; do
+        said=$(grep -aE "$pattern" "$dir/packages.log" | grep -av 'does not have a stable CLI' |
+            head -n 2 | tr '\n' ' ')
+        [ -z "$said" ] || break
+    done
     printable "${said:-$(tail -n 1 "$dir/packages.log")}"
 }
 
@@ -28,11 +46,43 @@ apt_get() {
         --no-install-recommends "$@"
 }
 
-# apt_version NAME: the newest version there that is of the release.
-apt_version() {
-    apt-cache madison "$1" 2>/dev/null | awk -F' *[|] *' -v want="$release" '
-        { bare = $2; sub(/^[0-9]+:/, "", bare); rest = substr(bare, length(want) + 1, 1) }
-        index(bare, want) == 1 && rest !~ /[0-9]/ { print $2; exit }'
+apt_install() { apt_get --allow-change-held-packages --allow-downgrades install "$@"; }
+
+# unlocked COMMAND…: again while another one has a lock that this one does not wait for, as a new
+# machine's first upgrade may.
+unlocked() {
+    tries=60
+    until "$@"; do
+        [ "$tries" -gt 0 ] && grep -aqE \
+            'Could not get lock|lock was locked|[Uu]nable to lock|is locked' "$dir/packages.log" ||
+            return "$quiet"
+        tries=$((tries - 1))
+        sleep 5
+    done
+}
+
+# versions NAME: all there are, the newest first, as the package manager wants them told.
+versions() {
+    case $manager in
+        apt) apt-cache madison "$1" | awk -F' *[|] *' '{ print $2 }' ;;
+        dnf | yum)
+            # Oldest first.
+            "$manager" -q list --showduplicates "$1" | awk -v name="$1" '
+                index($1, name ".") == 1 { print $2 }' | awk '{ rows[NR] = $1 }
+                END { for (i = NR; i; i--) print rows[i] }'
+            ;;
+        zypper)
+            zypper --non-interactive -q search -s -t package --match-exact "$1" |
+                awk -F' *[|] *' -v name="$1" '$2 == name { print $4 }'
+            ;;
+    esac 2>/dev/null 9>&-
+}
+
+# of_release NAME: the newest version there that is of the release.
+of_release() {
+    versions "$1" | awk -v want="$release" '
+        { bare = $1; sub(/^[0-9]+:/, "", bare); rest = substr(bare, length(want) + 1, 1) }
+        index(bare, want) == 1 && rest !~ /[0-9]/ { print $1; exit }'
 }
 
 # wanted_names: as the package manager takes them, in $wanted_list.
@@ -46,21 +96,23 @@ wanted_names() {
                 ;;
             *=)
                 name=${name%=}
-                if [ "$release" != - ]; then
-                    case $manager in
-                        apt)
-                            exact=$(apt_version "$name")
-                            if [ -z "$exact" ]; then
-                                heard="no $name of release $release here"
-                                return 1
-                            fi
-                            name=$name=$exact
-                            ;;
-                        dnf | yum) name=$name-$release ;;
-                        zypper) name=$name=$release ;;
-                        apk) name="$name=~$release" ;;
-                    esac
-                fi
+                case $manager:$release in
+                    *:- | pacman:*) ;;
+                    # It looks for a release itself, by its parts: 20.10.2 is not 20.10.24.
+                    apk:*) name="$name=~$release" ;;
+                    *)
+                        exact=$(of_release "$name")
+                        if [ -z "$exact" ]; then
+                            heard="no $name of release $release here"
+                            return 1
+                        fi
+                        case $manager in
+                            apt | zypper) name=$name=$exact ;;
+                            # yum knows no epoch in that place, and dnf needs none.
+                            *) name=$name-${exact#*:} ;;
+                        esac
+                        ;;
+                esac
                 ;;
         esac
         wanted_list="$wanted_list $name"
@@ -71,7 +123,7 @@ is_available() {
     case $manager in
         apt) [ -n "$(apt-cache madison "$1" 2>/dev/null)" ] ;;
         dnf | yum) "$manager" -q info "$1" >/dev/null 2>&1 9>&- ;;
-        zypper) zypper --non-interactive search --match-exact "$1" >/dev/null 2>&1 9>&- ;;
+        zypper) zypper --non-interactive -q search -t package --match-exact "$1" >/dev/null 2>&1 9>&- ;;
         apk) [ -n "$(apk search -e "$1" 2>/dev/null)" ] ;;
         pacman) pacman -Si "$1" >/dev/null 2>&1 ;;
     esac
@@ -80,50 +132,61 @@ is_available() {
 # refresh: the lists of what there is. A repository of somebody else that fails is no reason to
 # stop; what is said of it is the reason when the engine is then not to be had.
 refresh() {
+    update_said=
     case $manager in
         apt)
-            # A run that was ended left packages that are not configured yet.
-            quietly dpkg --configure -a || {
-                heard="dpkg --configure -a: $(complaint)"
-                return 1
-            }
-            apt_get update
+            # A run that was ended left packages that are not configured yet; what they still lack
+            # comes with the engine, or that says why not.
+            unlocked quietly dpkg --configure -a
+            unlocked apt_get update
             ;;
         zypper) quietly zypper --non-interactive refresh ;;
-        apk) quietly apk update ;;
+        apk) quietly apk --wait 300 update ;;
         pacman) [ -e /var/lib/pacman/sync/core.db ] || quietly pacman -Sy --noconfirm ;;
-    esac
-    update_said=$(grep -aE '^(E|W|Err|ERROR|WARNING|error)' "$dir/packages.log" 2>/dev/null |
+    esac || update_said=$(complaint)
+    # apt ends well where a list could not be had, and says so by the way.
+    [ -n "$update_said" ] || update_said=$(grep -aE '^(E|W|Err)[: ]' "$dir/packages.log" 2>/dev/null |
         head -n 1)
+    update_said=$(printable "$update_said")
 }
 
 add_packages() { # add_packages NAME…
     case $manager in
-        apt) apt_get --allow-change-held-packages --allow-downgrades install "$@" ;;
+        apt)
+            unlocked apt_install "$@" && return
+            # What was unpacked and lacks what it needs: apt does not see to both at once.
+            grep -aq 'fix-broken' "$dir/packages.log" &&
+                unlocked apt_get --no-remove --fix-broken install && unlocked apt_install "$@"
+            ;;
         dnf | yum) quietly "$manager" -y install "$@" ;;
-        zypper) quietly zypper --non-interactive install --no-recommends "$@" ;;
-        apk) quietly apk add "$@" ;;
-        pacman) quietly pacman -S --noconfirm --needed "$@" ;;
+        zypper)
+            quietly zypper --non-interactive install --no-recommends "$@"
+            # The machine, or zypper itself, had better be started again; some other repository failed.
+            case $? in 0 | 102 | 103 | 106) ;; *) return 1 ;; esac
+            ;;
+        apk) quietly apk --wait 300 add "$@" ;;
+        pacman) unlocked quietly pacman -S --noconfirm --needed "$@" ;;
     esac
 }
 
 # install_engine: the packages are there, and nothing that they brought has started dockerd.
 install_engine() {
-    refresh || return
+    packages_end=$(($(centiseconds) / 100 + install)) quiet=0
+    refresh
     if [ "$manager" = apt ] && [ ! -e /etc/ssl/certs/ca-certificates.crt ] &&
         grep -rqs '^URIs: https' /etc/apt/sources.list.d/oakum-docker.sources; then
         add_packages ca-certificates || {
             heard="ca-certificates: $(complaint)"
             return 1
         }
-        refresh || return
+        refresh
     fi
     wanted_names || {
-        heard="$heard${update_said:+; $(printable "$update_said")}"
+        heard="$heard${update_said:+; $update_said}"
         return 1
     }
     add_packages $wanted_list || {
-        heard="$manager: $(complaint)${update_said:+ $(printable "$update_said")}"
+        heard="$manager: $(complaint)${update_said:+; $update_said}"
         return 1
     }
     hash -r
@@ -165,19 +228,35 @@ anything_installed() {
     return 1
 }
 
-# hold_packages: no upgrade of the whole machine takes a newer engine, which would restart it.
+# hold_packages: no upgrade of the whole machine takes a newer engine, which would restart it. What
+# was held by us is noted, for the way back.
 hold_packages() {
     held_names=$(bare_names)
     case $manager in
+        apt) held_names=$(not_among "$(apt-mark showhold 2>/dev/null)" $held_names) ;;
+    esac
+    [ -n "$held_names" ] || return 0
+    printf '%s\n' "$manager $held_names" >"$dir/version-held" || return
+    case $manager in
         apt) quietly apt-mark hold $held_names ;;
         dnf | yum)
+            quietly "$manager" versionlock add $held_names && return
             quietly "$manager" -y install 'dnf-command(versionlock)' ||
                 quietly "$manager" -y install yum-plugin-versionlock
             quietly "$manager" versionlock add $held_names
             ;;
         zypper) quietly zypper --non-interactive addlock $held_names ;;
-        apk) [ "$release" != - ] ;; # its world has the release then
+        apk) [ "$release" != - ] || # its world has the release then
+            { echo "apk: set oakum_engine.release" >"$dir/packages.log" && false; } ;;
         pacman) echo "pacman: put it into IgnorePkg of pacman.conf" >"$dir/packages.log" && false ;;
     esac
+}
+
+not_among() { # not_among LIST NAME…
+    listed=" $(printf '%s' "$1" | tr '\n' ' ') "
+    shift
+    for name; do
+        case $listed in *" $name "*) ;; *) printf '%s ' "$name" ;; esac
+    done
 }
 # end

@@ -313,6 +313,8 @@ fits() {
     [ -e "$dir/shadow.json" ] || return 0
     validate
     point validated
+    # Before a first start nothing has run under what lies there: an engine's defaults are the measure.
+    [ "$action" != start ] || printf '{}' >"$dir/shadow-former.json" || refuse "cannot write $dir"
     start=$(centiseconds)
     shadow_boot shadow.json
     case $? in
@@ -675,14 +677,29 @@ release() {
 # as long as anything of it is there, since what it would start with is what nobody checked.
 hold_again() {
     case $action in
+        # The packages have come all the same.
         start) hold && printf '' >"$INSTALLED" || journal "failed $heard" ;;
         install)
+            forget_version_hold "$dir"
             # shellcheck source=/dev/null
             [ ! -e "$dir/packages.sh" ] || . "$dir/packages.sh"
             rm -f "$INSTALLED"
             has_engine || anything_installed || release
             ;;
     esac
+}
+
+# forget_version_hold FOLDER: what that transaction held of packages is upgraded again.
+forget_version_hold() {
+    [ -e "$1/version-held" ] || return 0
+    read -r tool held_names <"$1/version-held" || return 0
+    # shellcheck disable=SC2086  # a list of words
+    case $tool in
+        apt) timeout 60 apt-mark unhold $held_names ;;
+        dnf | yum) timeout 60 "$tool" versionlock delete $held_names ;;
+        zypper) timeout 60 zypper --non-interactive removelock $held_names ;;
+    esac </dev/null >/dev/null 2>&1 9>&-
+    rm -f "$1/version-held"
 }
 
 # --- Arm and disarm ---
@@ -836,6 +853,9 @@ install_held() {
     install_engine || fail "$heard"
     point installed
     ! dockerd_pid >/dev/null || fail "dockerd was started while it was kept from starting"
+    # The script that a boot would start it by has come only now.
+    systemd || ! command -v update-rc.d >/dev/null ||
+        timeout 20 update-rc.d docker disable >/dev/null 2>&1 9>&-
     printf '' >"$INSTALLED" || fail "cannot write $INSTALLED"
     step install "$(dockerd --version 2>/dev/null | tr -cd '\040-\176' | cut -c1-100)"
 }
@@ -948,6 +968,7 @@ confirm() {
     if [ -e "$dir/shadow.json" ] && ! grep -q '"userns-remap"' "$dir/shadow.json"; then
         for other in $undone; do forget_dockremap "$STATE/txn/$other"; done
     fi
+    for other in $undone; do forget_version_hold "$STATE/txn/$other"; done
     point confirm
     record confirmed || fail "cannot write $STATE/ledger"
     point confirmed

@@ -34,7 +34,7 @@ from .guest import Guest
 
 __all__ = ["Lab", "LabError", "LabHost", "can_run"]
 
-Flavour = Literal["docker", "bare", "sysv"]
+Flavour = Literal["docker", "bare", "sysv", "bare-sysv"]
 
 LABEL = "oakum-lab"
 SSHD_LOG = "/var/log/sshd.log"
@@ -63,9 +63,9 @@ set -eu
 if [ ! -e /etc/inittab ]; then
     rm -f /bin/systemctl /usr/bin/systemd-run /usr/bin/journalctl /lib/systemd/systemd
     ln -sf /bin/busybox /sbin/init
-    sed -i 's/^\([[:space:]]*\)ulimit /\1: &/' /etc/init.d/docker
+    [ ! -e /etc/init.d/docker ] || sed -i 's/^\([[:space:]]*\)ulimit /\1: &/' /etc/init.d/docker
     for service in ssh docker; do
-        echo "::wait:/usr/sbin/service $service start"
+        [ ! -e /etc/init.d/$service ] || echo "::wait:/usr/sbin/service $service start"
     done >/etc/inittab
 fi
 exec /usr/local/sbin/lab-init
@@ -73,7 +73,10 @@ exec /usr/local/sbin/lab-init
 
 SYSV_BOOTED = """
 for _ in $(seq 300); do
-    if [ -e /run/sshd.pid ] && docker version >/dev/null 2>&1; then exit 0; fi
+    if [ -e /run/sshd.pid ]; then
+        [ -e /etc/init.d/docker ] || exit 0
+        ! docker version >/dev/null 2>&1 || exit 0
+    fi
     sleep 0.1
 done
 tail -n 20 /var/log/docker.log
@@ -171,8 +174,8 @@ class Lab:
             *("--env=container=docker", f"--env=LAB_KEY={make_key(self.key)}"),
             f"--env=LAB_HOST_KEY={identity.read_text()}",
         ]
-        image = self._images["bare" if flavour == "bare" else "docker"]
-        first = ("sh", "-c", SYSV) if flavour == "sysv" else ()
+        image = self._images["bare" if flavour.startswith("bare") else "docker"]
+        first = ("sh", "-c", SYSV) if flavour.endswith("sysv") else ()
         self.engine.docker(*create, *self._powers, image, *first)
         if wait:
             host.wait()
@@ -323,7 +326,7 @@ class LabHost(Guest):
 
     def wait(self) -> None:
         """Until init has started everything it wanted to start, Docker included."""
-        self.run(SYSV_BOOTED if self.flavour == "sysv" else BOOTED, timeout=120)
+        self.run(SYSV_BOOTED if self.flavour.endswith("sysv") else BOOTED, timeout=120)
 
     def start(self, *, wait: bool = True) -> None:
         """Press the power button; with `wait`, until all services are up."""
