@@ -23,7 +23,7 @@ class _Sections(click.Group):
     command_class = options.Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        hosts = ["audit", "plan", "apply", "bootstrap", "rollback", "history", "waivers"]
+        hosts = ["audit", "plan", "apply", "bootstrap", "upgrade", "rollback", "history", "waivers"]
         return [*hosts, "controls", "explain", "schema", "completion"]
 
 
@@ -222,6 +222,7 @@ def bridge(address: str) -> None:
 
 
 oakum.add_command(cli_nodes.bootstrap)
+oakum.add_command(cli_nodes.upgrade)
 
 
 # What needs no host ------------------------------------------------------------------------------
