@@ -439,9 +439,9 @@ put_back() {
     heard=
     case $manager in
         apt)
-            minus=
-            for name in $came; do minus="$minus $name-"; done
-            apt_get --allow-downgrades --allow-change-held-packages install "$dir"/kept/*.deb $minus
+            # First: what replaces files of another package keeps them from coming back.
+            [ -z "$came" ] || quietly dpkg --remove --force-depends $came
+            apt_get --allow-downgrades --allow-change-held-packages install "$dir"/kept/*.deb
             ;;
         dnf | yum)
             quietly "$manager" -y --disableplugin=versionlock --setopt=localpkg_gpgcheck=1 \
@@ -461,7 +461,6 @@ put_back() {
 }
 
 force_back() {
-    [ -z "$came" ] || quietly dpkg --remove --force-depends $came
     quietly dpkg --install --force-downgrade "$dir"/kept/*.deb
 }
 

@@ -24,7 +24,7 @@ DIES = """#!/bin/sh
 case "$*" in
     --version) echo "Docker version 26.1.9, build played" ;;
     *oakum.sock*) exec /usr/sbin/dockerd "$@" ;;
-    *) echo "played: this engine does not start" >&2; exit 1 ;;
+    *) echo "failed to start: played" >&2; exit 1 ;;
 esac
 """
 

@@ -140,13 +140,12 @@ def test_killed_on_the_way_it_is_undone(host: LabHost, me: Operator, point: str)
 def test_the_second_run_upgrades_and_a_refused_key_moves(host: LabHost, me: Operator) -> None:
     settings(host, **{"graph": "/var/lib/docker", "oom-score-adjust": -100})
     running, data = host.running(), host.run(DATA).stdout
-    done = upgrade(me, "26")
+    done = upgrade(me, "26.1.5")
     row = done.host()
     assert (done.code, row["outcome"]) == (0, "applied"), done.out
     assert version(host) == "26.1.5+dfsg1"
     assert host.running().keys() == running.keys()
     assert host.run(DATA).stdout.startswith(data)
-    assert host.docker("exec", "web", "true", check=False) is not None
     now = json.loads(host.read(DAEMON_JSON))
     assert (now["data-root"], "graph" in now, "oom-score-adjust" in now) == (
         "/var/lib/docker",
@@ -166,8 +165,8 @@ def test_the_second_run_upgrades_and_a_refused_key_moves(host: LabHost, me: Oper
         "confirmed",
         False,
     )
-    again = upgrade(me, "26")
-    assert again.host()["outcome"] in ("unchanged", "applied")
+    again = upgrade(me, "26.1.5")
+    assert again.host()["outcome"] == "unchanged"
 
 
 def test_live_restore_carries_containers_over_a_patch_release(host: LabHost, me: Operator) -> None:
