@@ -29,6 +29,7 @@ printable() { printf '%%s' "$*"; }
 step() { echo "step $*"; }
 without() { echo "without $*"; }
 centiseconds() { echo 0; }
+point() { :; }
 systemd() { [ -d "$WORLD/systemd" ]; }
 . %(host)s/packages.sh
 . %(host)s/upgrade.sh

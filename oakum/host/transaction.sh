@@ -232,7 +232,6 @@ run() {
     if [ "$action" = upgrade ]; then
         read_upgrade || refuse "cannot read $dir/upgrade.sh"
         prepare_upgrade || refuse "$heard"
-        point prepared
     fi
     has_engine && fits
     count_containers

@@ -116,6 +116,7 @@ prepare_upgrade() {
     step fetch "$(printf '%s' "$wanted_list" | tr -s ' ' | sed 's/^ //')"
     unpack
     install=$whole
+    point prepared
 }
 
 bare_names_of() {
@@ -427,8 +428,7 @@ packages_back() {
     while read -r name was; do
         [ "$was" != - ] || ! is_installed "$name" || came="$came $name"
     done <"$dir/packages"
-    [ "$manager" != apt ] || quietly dpkg --configure -a
-    as_before || put_back || { [ "$manager" = apt ] && force_back; }
+    as_before || put_back
     hash -r
     hold_those
     heard="${heard:-$manager: $(complaint)}"
@@ -439,9 +439,11 @@ put_back() {
     heard=
     case $manager in
         apt)
-            # First: what replaces files of another package keeps them from coming back.
-            [ -z "$came" ] || quietly dpkg --remove --force-depends $came
-            apt_get --allow-downgrades --allow-change-held-packages install "$dir"/kept/*.deb
+            # By dpkg, for apt might fetch a file that it finds in a repository, too. What came goes
+            # first: what replaces files of another package keeps them from coming back.
+            patient_dpkg --configure -a
+            [ -z "$came" ] || patient_dpkg --remove --force-depends $came
+            patient_dpkg --install --force-downgrade --force-confdef --force-confold "$dir"/kept/*.deb
             ;;
         dnf | yum)
             quietly "$manager" -y --disableplugin=versionlock --setopt=localpkg_gpgcheck=1 \
@@ -460,8 +462,14 @@ put_back() {
     esac && as_before
 }
 
-force_back() {
-    quietly dpkg --install --force-downgrade "$dir"/kept/*.deb
+# patient_dpkg: a package manager that somebody else runs is waited for, as apt does it.
+patient_dpkg() {
+    waits=100
+    while ! quietly dpkg "$@"; do
+        [ "$waits" -gt 0 ] && grep -q 'lock' "$dir/packages.log" || return
+        waits=$((waits - 1))
+        sleep 3
+    done
 }
 
 # back_from_upgrade [files-only]: packages first, then the caller puts files back. What dockerd was

@@ -7,6 +7,7 @@ name; see newer.py.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,11 @@ import pytest
 
 from oakum.report.schema import history_schema, report_schema
 
-from .desk import HASTE, Operator, Ran
+from .desk import HASTE, Operator, Ran, warm
 from .guest import DAEMON_JSON
 from .hosts import Lab, LabHost
-from .newer import install_mirror
+from .newer import install_mirror, serve
+from .subject import POINT
 
 OLD = "20.10.24+dfsg1"
 DATA = "cat /var/lib/docker/volumes/db-data/_data/started"
@@ -135,6 +137,28 @@ def test_killed_on_the_way_it_is_undone(host: LabHost, me: Operator, point: str)
     assert (installed(host), host.read(DAEMON_JSON)) == (before, file)
     assert host.running().keys() == running.keys()
     assert (version(host), strays(host)) == (OLD, "")
+
+
+def test_after_a_power_cut_the_boot_puts_packages_back(host: LabHost, me: Operator) -> None:
+    settings(host, graph="/var/lib/docker")
+    before, file, data = installed(host), host.read(DAEMON_JSON), host.run(DATA).stdout
+    me.crash("upgraded:pause")
+    running = warm().start("upgrade", str(me.inventory), "--yes", "--to", "26.1.5", *OUTAGE)
+    point, end = host.from_outside(POINT), time.monotonic() + 120
+    while not point.exists():
+        assert not running.ended(0.1), "it never came to this point"
+        assert time.monotonic() < end
+    assert installed(host) != before
+    host.stop()
+    host.start()
+    running.wait()
+    serve(host)
+    assert (installed(host), host.read(DAEMON_JSON)) == (before, file)
+    assert (version(host), strays(host)) == (OLD, "")
+    assert {"web", "cron"} <= host.running().keys()
+    assert host.run(DATA).stdout == data
+    me.crash(None)
+    assert me.oakum("history").host()["transactions"][0]["outcome"] == "rolled-back"
 
 
 def test_the_second_run_upgrades_and_a_refused_key_moves(host: LabHost, me: Operator) -> None:
