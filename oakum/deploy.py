@@ -181,10 +181,9 @@ def _look_up(wanted: upgrading.Wanted, host: Host, policy: Policy) -> tuple[Host
 def _check_up(
     wanted: upgrading.Wanted, host: Host, policy: Policy, done: Plan
 ) -> tuple[HostFacts, Plan, str | None]:
-    facts, now = _look(host, policy)
-    left = f"left to oakum apply: {', '.join(row.path for row in now.changes)}"
-    notes = (*done.notes, left) if now.changes else done.notes
-    return facts, replace(done, notes=notes), upgrading.left(facts, done, wanted)
+    facts, hardened = _look(host, policy)
+    now = upgrading.now(facts, done, wanted, hardened)
+    return facts, now, upgrading.left(facts, done, wanted)
 
 
 def rolling_back(selection: undo.Selection) -> Road:

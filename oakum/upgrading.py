@@ -89,7 +89,7 @@ def _built(facts: HostFacts, policy: Policy, packages: Sequence[Package], wanted
     main = packages[0] if packages else None
     offered = upstream(main.candidate) if main and main.candidate else None
     coming = offered or target(wanted.release)
-    if _there(engine.version, coming, offered, wanted):
+    if _there(engine.version, coming, main, wanted):
         text = f"Docker {engine.text} is no older than {wanted.release}"
         return Plan((_finding(Status.OK, None, wanted, engine.text),), notes=(text,))
     held = [*_no_way(facts, packages), *_not_ready(facts, coming)]
@@ -98,11 +98,12 @@ def _built(facts: HostFacts, policy: Policy, packages: Sequence[Package], wanted
     return _planned(facts, policy, packages, wanted, coming)
 
 
-def _there(version: Version, coming: Version, offered: Version | None, wanted: Wanted) -> bool:
-    """Whether nothing newer is wanted; of a series, as far as the host knows what it has."""
-    if wanted.covers(version):
-        return offered is None or offered <= version
-    return version > coming
+def _there(version: Version, coming: Version, main: Package | None, wanted: Wanted) -> bool:
+    """Whether nothing newer is wanted, as far as the host knows what there is. Of the same release
+    a newer package may come, such as a distribution's with fixes."""
+    if main is None or main.candidate is None:
+        return wanted.covers(version) or version >= coming
+    return main.candidate == main.installed or version > coming
 
 
 def _finding(status: Status, why: str | None, wanted: Wanted, actual: str | None = None) -> Finding:
@@ -173,7 +174,7 @@ def _planned(
     files = tuple(_daemon_file(facts, way))
     changes = (*files, *_packages(facts, packages, wanted, disruption))
     return Plan(
-        (),
+        (_finding(Status.DRIFT, None, wanted, actual),),
         changes,
         disruption=disruption,
         impact=tuple(_impact(facts, policy, disruption)),
@@ -283,8 +284,9 @@ def _notes(
     why: str,
 ) -> Iterator[str]:
     version, flags = facts.version, facts.unit_flags.value
-    yield f"Docker {release(version)} → {release(coming)}; {why}"
-    if packages[0].candidate is None:
+    offered = packages[0].candidate is not None
+    yield f"Docker {release(version)} → {release(coming) if offered else wanted.release}; {why}"
+    if not offered:
         yield (
             f"{facts.packages.value} knows no {packages[0].name} of release {wanted.release} yet: "
             "its lists are read anew first, and without one nothing is changed"
@@ -309,6 +311,17 @@ def _notes(
 def _has_socket(mounts: Sequence[object]) -> bool:
     found = (str(getattr(mount, "source", "")).rstrip("/") for mount in mounts)
     return any(one in (*SOCKETS, "/var/run", "/run", "") for one in found)
+
+
+def now(facts: HostFacts, plan: Plan, wanted: Wanted, hardened: Plan) -> Plan:
+    """A plan that was carried out, with what is to be said of the host as it is now; ``hardened``
+    is what oakum apply would do to it."""
+    if left(facts, plan, wanted) is not None:
+        return plan
+    paths = ", ".join(change.path for change in hardened.changes)
+    said = (f"left to oakum apply: {paths}",) if paths else ()
+    findings = (_finding(Status.OK, None, wanted, require_engine(facts).text),)
+    return replace(plan, findings=findings, notes=(*plan.notes, *said))
 
 
 def left(facts: HostFacts, plan: Plan, wanted: Wanted) -> str | None:

@@ -14,7 +14,7 @@ from oakum.model import Disruption, Impact, Kind, Plan, Status
 from oakum.offers import NAMES, Package, offers, upstream
 from oakum.operations import offers_command, transaction_command
 from oakum.parts import Container, Engine, Mount
-from oakum.upgrading import Wanted, build, left, names
+from oakum.upgrading import Wanted, build, left, names, now
 from oakum.wire import BadProbe
 
 ABOUT = About("20260131T120000Z-1a2b3c4d", "ann@desk")
@@ -68,6 +68,7 @@ def test_packages_are_named_from_what_to_what_by_whom_and_from_where():
         ("docker-cli", "not installed → 26.1.5+dfsg1-9 by apt from http://deb.debian.org/debian"),
     ]
     assert found.disruption is Disruption.OUTAGE
+    assert [(one.status, one.desired) for one in found.findings] == [(Status.DRIFT, "26.1.5")]
     assert found.upgrade is not None
     assert (found.upgrade.release, found.upgrade.hold) == ("26.1.5", False)
 
@@ -113,12 +114,18 @@ def test_an_outage_is_held_where_the_policy_holds_it():
         pytest.param("20.10.24", NEWER[:0], id="the-same"),
         pytest.param("19.03", NEWER[:0], id="older"),
         pytest.param("20.10", (Package("docker.io", "20.10.24", "20.10.24"),), id="nothing-newer"),
+        pytest.param("19.03", (Package("docker.io", "20.10.24", "20.10.24"),), id="offered-older"),
     ],
 )
 def test_a_host_that_is_no_older_is_left_alone(to, packages):
     found = plan(to, packages)
     assert found.idle
     assert [one.status for one in found.findings] == [Status.OK]
+
+
+def test_of_the_same_release_a_newer_package_comes():
+    fixed = (Package("docker.io", "20.10.24+dfsg1-1", "20.10.24+dfsg1-1+deb12u1", "http://x"),)
+    assert plan("20.10.24", fixed).upgrade is not None
 
 
 def test_of_its_own_series_a_newer_one_comes():
@@ -297,6 +304,16 @@ def test_the_script_takes_its_parts_along():
     assert '"$dir/packages.sh" <<' in text
     assert '"$dir/upgrade.sh" <<' in text
     assert "too much to send" not in text
+
+
+def test_what_is_left_to_apply_is_said():
+    found, wanted, facts = plan(), Wanted("26"), plain_host(engine="26.1.5")
+    hardened = Plan((), found.changes[:1])
+    then = now(facts, found, wanted, hardened)
+    assert [(one.status, one.actual) for one in then.findings] == [(Status.OK, "26.1.5")]
+    assert then.notes[-1] == "left to oakum apply: docker.io"
+    assert now(facts, found, wanted, Plan(())).notes == found.notes
+    assert now(plain_host(), found, wanted, hardened) is found
 
 
 def test_what_is_left_is_an_error():

@@ -77,6 +77,14 @@ is_held() {
     esac 9>&-
 }
 
+is_newer() { # is_newer VERSION THAN
+    if [ "$manager" = apt ]; then
+        dpkg --compare-versions "$1" gt "$2"
+    else
+        [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | tail -n 1)" = "$1" ]
+    fi
+}
+
 # offer: a line for each package that is there or would come: NAME INSTALLED CANDIDATE SOURCE HELD.
 offer() {
     word() { printf '%s' "${1:--}" | tr -cd '\041-\176' | cut -c1-"$2"; }
@@ -86,6 +94,8 @@ offer() {
         case $name in *@) [ -n "$have" ] || continue ;; esac
         candidate "$name"
         [ -n "$have$exact" ] || continue
+        # Nothing is made older.
+        [ -z "$have" ] || [ -z "$exact" ] || is_newer "$exact" "$have" || exact=$have
         held=no
         ! is_held "$bare" || held=yes
         printf 'package %s %s %s %s %s\n' "$bare" "$(word "$have" 100)" "$(word "$exact" 100)" \
