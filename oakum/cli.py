@@ -23,17 +23,9 @@ class _Sections(click.Group):
     command_class = options.Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        hosts = [
-            "audit",
-            "plan",
-            "apply",
-            "bootstrap",
-            "cloud-init",
-            "rollback",
-            "history",
-            "waivers",
-        ]
-        return [*hosts, "controls", "explain", "schema", "completion"]
+        hosts = ["audit", "plan", "apply", "bootstrap", "cloud-init", "upgrade", "migrate"]
+        rest = ["rollback", "history", "waivers", "reconcile"]
+        return [*hosts, *rest, "controls", "explain", "schema", "completion"]
 
 
 @click.group(
@@ -232,6 +224,7 @@ def bridge(address: str) -> None:
 
 oakum.add_command(cli_nodes.bootstrap)
 oakum.add_command(cli_cloud.cloud_init)
+oakum.add_command(cli_nodes.upgrade)
 
 
 # What needs no host ------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
-"""Commands for new hosts."""
+"""Commands for hosts and their engines as they come and go."""
 
+import re
 from typing import Any, NoReturn
 
 import click
 
 from oakum import options
+from oakum.model import Severity
 
 
 @click.command(cls=options.Command)
@@ -31,3 +33,56 @@ def bootstrap(inventory: str, yes: bool, **given: Any) -> NoReturn:
     from oakum.runs import run
 
     run("bootstrap", inventory, given, yes=yes, road=BOOTSTRAP)
+
+
+def _release(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    from oakum.engine.upgrade import target
+
+    if not re.fullmatch(r"\d{1,2}(\.\d{1,2}){0,2}", value):
+        raise click.BadParameter(f"{value!r} is no release of Docker, such as 28 or 28.5.1")
+    try:
+        target(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return value
+
+
+@click.command(cls=options.Command)
+@options.hosts
+@options.policy
+@click.option(
+    "--to",
+    required=True,
+    metavar="VERSION",
+    callback=_release,
+    help="The release of Docker, or of a series the newest that the host's repositories have.",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="KEY",
+    help="Write this key of daemon.json with its former default, which the release moves.",
+)
+@options.output
+@options.access
+@options.rollout
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before changing.")
+def upgrade(inventory: str, to: str, keep: tuple[str, ...], yes: bool, **given: Any) -> NoReturn:
+    """Upgrade Docker on the hosts of INVENTORY by their own package manager.
+
+    Shows packages, keys of daemon.json, defaults that move and containers that stop, and asks
+    first, unless --yes. The former packages are kept until the new engine was seen to work; what
+    fails or is cut off gets them back. A host that is no older already is left alone.
+
+    \b
+    Examples:
+      oakum upgrade @local --to 28 --max-disruption outage
+      oakum upgrade inventories/local.py --to 28.5.1 --canary 1 --batch 10%
+    """
+    from oakum.deploy import upgrading_to
+    from oakum.runs import run
+    from oakum.upgrading import Wanted
+
+    given |= {"fail_on": Severity.LOW, "to": to, "keep": keep}
+    road = upgrading_to(Wanted(to, tuple(dict.fromkeys(keep))))
+    run("upgrade", inventory, given, yes=yes, road=road)

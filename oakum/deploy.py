@@ -23,16 +23,18 @@ from pyinfra.api.operation import operation
 from pyinfra.context import ctx_host
 
 from oakum import bootstrap as new_host
-from oakum import operations, planner, undo
+from oakum import operations, planner, undo, upgrading
 from oakum.controls import controls
+from oakum.engine.upgrade import target
 from oakum.facts import CannotTell, HostFacts, Read
 from oakum.history import looked_at, remembered
 from oakum.inventory import PLACES
 from oakum.layers import Layer, from_inventory, resolve
 from oakum.manifest import About
 from oakum.model import Finding, Kind, Plan, Status
+from oakum.offers import Package, offers
 from oakum.policy import Policy, PolicyError, Waiver
-from oakum.probe import NoAnswer, read
+from oakum.probe import NoAnswer, ask, read
 
 
 def layers(host: Host) -> list[Layer]:
@@ -159,6 +161,31 @@ BOOTSTRAP: Final = Road(_look_new, _check)
 """To a new host's first dockerd, under its policy."""
 
 
+def upgrading_to(wanted: upgrading.Wanted) -> Road:
+    """To a newer engine, as it is."""
+    return Road(partial(_look_up, wanted), partial(_check_up, wanted))
+
+
+def _look_up(wanted: upgrading.Wanted, host: Host, policy: Policy) -> tuple[HostFacts, Plan]:
+    facts = read(host)
+    packages: tuple[Package, ...] = ()
+    try:
+        if names := upgrading.names(facts):
+            text = operations.offers_command(facts.packages.value, wanted.release, names)
+            packages = ask(host, text, offers)
+    except CannotTell as error:
+        raise NoAnswer(str(error)) from None
+    return facts, upgrading.build(facts, policy, packages, wanted)
+
+
+def _check_up(
+    wanted: upgrading.Wanted, host: Host, policy: Policy, done: Plan
+) -> tuple[HostFacts, Plan, str | None]:
+    facts, hardened = _look(host, policy)
+    now = upgrading.now(facts, done, wanted, hardened)
+    return facts, now, upgrading.left(facts, done, wanted)
+
+
 def rolling_back(selection: undo.Selection) -> Road:
     """To what was there before the transactions that ``selection`` means."""
     return Road(partial(_look_back, selection), _check_back)
@@ -214,6 +241,21 @@ def rollback(to: str | None = None, all: bool = False) -> None:
     data: Any = _current().data
     back_to = to or data.get("rollback_to")
     _walk(rolling_back(undo.Selection(back_to, all or bool(data.get("rollback_all")))))
+
+
+@deploy("oakum: upgrade Docker")
+def upgrade(to: str | None = None) -> None:
+    """Upgrade the current host's engine to a release of Docker, such as 28 or 28.5.1.
+
+    The inventory data ``upgrade_to`` stands for an argument that is not given.
+    """
+    wanted = str(to or _current().data.get("upgrade_to") or "")
+    try:
+        target(wanted)
+    except ValueError as error:
+        operations.refuse(name="Read the release", reason=f"to={wanted[:20]}: {error}")
+        return
+    _walk(upgrading_to(upgrading.Wanted(wanted)))
 
 
 @deploy("oakum: audit Docker")

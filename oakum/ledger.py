@@ -127,7 +127,8 @@ def parse(text: bytes) -> tuple[Entry, ...]:
 
 def _holds(entry: Entry, undone: set[str]) -> bool:
     confirmed = entry.outcome is Ending.CONFIRMED
-    return confirmed and entry.command != "rollback" and entry.id not in undone
+    # A former engine is no state to go back to: what the new one wrote stays.
+    return confirmed and entry.command not in ("rollback", "upgrade") and entry.id not in undone
 
 
 def _grown(entries: Mapping[str, Entry], line: str) -> Entry:

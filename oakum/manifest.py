@@ -66,6 +66,7 @@ def calls(plan: Plan, facts: HostFacts, policy: Policy, about: About) -> list[Ca
         *(("undoes", one) for one in plan.undoes),
         *_daemon_json(files, plan, facts),
         *([_engine(plan.install)] if plan.install else []),
+        *(_upgraded(plan, facts) if plan.upgrade else ()),
         action,
         *([("leave",)] if plan.leave else []),
     ]
@@ -73,19 +74,40 @@ def calls(plan: Plan, facts: HostFacts, policy: Policy, about: About) -> list[Ca
 
 def _command(plan: Plan) -> str:
     """What the ledger calls it."""
+    if plan.upgrade:
+        return "upgrade"
     if plan.install or plan.start:
         return "bootstrap"
     return "rollback" if _goes_back(plan) else "apply"
 
 
 def _seconds(plan: Plan, limits: TimeLimits) -> tuple[int, ...]:
-    rest = (limits.install,) if plan.install else ()
+    rest = (limits.install,) if plan.install or plan.upgrade else ()
     return limits.answer, limits.watch, limits.shadow, *rest
 
 
 def _engine(install: Installation) -> Call:
     hold = "yes" if install.hold else "no"
     return "engine", install.manager, install.release or "-", hold, " ".join(install.names)
+
+
+def _upgraded(plan: Plan, facts: HostFacts) -> Iterator[Call]:
+    """The packages, and how containers are stopped for good where live-restore is on and must not
+    carry them into another engine: by each daemon.json with it off."""
+    if plan.upgrade is None:
+        return
+    yield _engine(plan.upgrade)
+    path = _target(facts)
+    files = [change for change in plan.changes if change.path == path]
+    before = facts.daemon_file.value.content or b""
+    former = loads(before, empty_ok=True)
+    coming = loads((files[0].after or b"") if files else before, empty_ok=True)
+    if not files:  # the new engine is tried under the file all the same
+        shadow = merge(former, {}, SHADOW_SETS).decode()
+        yield "shadow_files", shadow, shadow, merge(former, {}, NOT_VALIDATED).decode()
+    on = bool(facts.info.value.get("LiveRestoreEnabled"))
+    if path and on and plan.disruption >= Disruption.OUTAGE:
+        yield "calm", path, _off(coming), _off(former)
 
 
 def _goes_back(plan: Plan) -> bool:
@@ -108,6 +130,8 @@ def service_action(plan: Plan, facts: HostFacts) -> Call:
     if plan.install or plan.start:
         return "service", "install" if plan.install else "start", "no", "may-stop"
     stay = "may-stop" if plan.disruption >= Disruption.OUTAGE else "stay"
+    if plan.upgrade:
+        return "service", "upgrade", "no", stay
     if plan.disruption is Disruption.NONE:
         return "service", "none", "no", stay
     if plan.disruption is Disruption.RELOAD:

@@ -157,8 +157,8 @@ class RepositoryFile:
 @dataclass(frozen=True, slots=True)
 class Installation:
     """How an engine comes to a host: the package manager's name, its packages (``NAME=`` is of
-    ``release``, ``NAME?`` is taken where it is there), whether upgrades of the whole host leave
-    their version alone, and the files of its repository."""
+    ``release``, ``NAME?`` is taken where it is there, ``NAME@`` where it is installed), whether
+    upgrades of the whole host leave their version alone, and the files of its repository."""
 
     manager: str
     names: tuple[str, ...]
@@ -169,7 +169,7 @@ class Installation:
     @property
     def packages(self) -> tuple[str, ...]:
         """The names alone."""
-        return tuple(name.rstrip("=?") for name in self.names)
+        return tuple(name.rstrip("=?@") for name in self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +196,8 @@ class Plan:
 
     Of a bootstrap only: ``install`` is how the engine comes to the host, kept from starting, and
     another plan follows; ``start`` says that it is started for the first time.
+
+    Of an upgrade only: ``upgrade`` are the packages that are replaced, and by which release.
     """
 
     findings: tuple[Finding, ...]
@@ -210,6 +212,7 @@ class Plan:
     leave: bool = False
     install: Installation | None = None
     start: bool = False
+    upgrade: Installation | None = None
 
     @property
     def acts(self) -> bool:

@@ -39,8 +39,8 @@ def packages(plan: Plan, manager: str) -> Commands:
     ``manager`` is the probe's word, such as ``apt``.
     """
     names = [change.path for change in plan.changes if change.kind is Kind.PACKAGE]
-    if not names or plan.install:
-        return  # an engine comes by its transaction, which keeps it from starting
+    if not names or plan.install or plan.upgrade:
+        return  # an engine comes by its transaction, which says when it starts
     # Here, for they cost a fifth of the start of every command.
     from pyinfra.operations import apt, server, systemd
 
@@ -78,7 +78,7 @@ def transaction_command(plan: Plan, facts: HostFacts, policy: Policy, about: Abo
     text = (
         f"{script('launch.sh')}begin {about.id}\n"
         f"{_here('transaction.sh', script('transaction.sh'), about.id)}"
-        f"{_here('packages.sh', script('packages.sh'), about.id) if plan.install else ''}"
+        f"{''.join(_here(name, script(name), about.id) for name in _parts(plan))}"
         f"{_here('manifest', lines + END, about.id)}"
         f"start\nfollow {about.id}{leaving}\n"
     )
@@ -87,6 +87,21 @@ def transaction_command(plan: Plan, facts: HostFacts, policy: Policy, about: Abo
         names = ", ".join(change.path for change in files)
         return _failing(f"too much to send in one command: {names}")
     return text
+
+
+def _parts(plan: Plan) -> tuple[str, ...]:
+    """What the script of a transaction reads besides."""
+    if plan.upgrade:
+        return "packages.sh", "upgrade.sh"
+    return ("packages.sh",) if plan.install else ()
+
+
+def offers_command(manager: str, release: str, names: Sequence[str]) -> str:
+    """The shell text that says which packages of ``names`` are installed, and what the package
+    manager has of ``release``, as far as it knows; it changes nothing."""
+    words = {"manager": manager, "release": release, "names": " ".join(names), "install": "60"}
+    given = "".join(f"{name}={shlex.quote(word)}\n" for name, word in words.items())
+    return f"{given}{script('packages.sh')}{script('upgrade.sh')}offer\n"
 
 
 def follow_command(transaction_id: str) -> str:

@@ -35,6 +35,7 @@ CHANGING: Final = {
     "apply": ("applying", "Apply this?"),
     "bootstrap": ("bootstrapping", "Install and start it?"),
     "rollback": ("rolling back", "Take back?"),
+    "upgrade": ("upgrading", "Upgrade it?"),
 }
 """What changes hosts: what it does on the screen, and what is asked first."""
 
@@ -240,6 +241,8 @@ def _next(report: Report, inventory: str, given: Given) -> str | None:
     if given["policy"] and report.command != "rollback":
         words += [f"--policy {shlex.quote(str(given['policy']))}"]
     words += ["--sudo"] if given["sudo"] else []
+    if report.command == "upgrade":
+        words += [f"--to {given['to']}", *(f"--keep {shlex.quote(key)}" for key in given["keep"])]
     if report.command == "rollback":
         words += (
             [f"--to {given['to']}"] if given["to"] else ["--all"] if given["everything"] else []
@@ -252,6 +255,8 @@ def _next(report: Report, inventory: str, given: Given) -> str | None:
             return " ".join(
                 ["oakum history", shlex.quote(inventory), *words[: len(given["limit"])]]
             )
+        if report.command == "upgrade":
+            return f"oakum plan {shlex.quote(inventory)} --for-engine {given['to']}"
         return f"oakum plan {rest}"
     changing = any(row.plan and row.plan.changes for row in report.hosts)
     if report.command in CHANGING or not changing:

@@ -178,7 +178,7 @@ def _carried_out(target: Target, row: HostReport, facts: HostFacts) -> HostRepor
     if not plan.acts:
         return replace(row, outcome=Outcome.UNCHANGED, transaction=None)
     try:
-        with _limited(_most(target), "the change"):
+        with _limited(_most(target, packages=bool(plan.upgrade)), "the change"):
             change(plan, facts, target.policy, transaction_id)
     except (NestedOperationError, NoAnswer) as error:
         lost = _verdict(target.host) is None and _lost(target.host)
@@ -216,11 +216,17 @@ def _ended(target: Target, row: HostReport, plan: Plan) -> HostReport:
     return _verified(target, row, plan)
 
 
-def _most(target: Target) -> float:
+def _most(target: Target, *, packages: bool = False) -> float:
     """Seconds after which no transaction can still be at it, by ``overdue_after`` of its script;
-    and those that packages may take."""
+    and those that packages may take: in an upgrade to be fetched, to come, and to go back."""
     limits = target.policy.time_limits
-    return limits.install + limits.answer * 6 + limits.watch + limits.shadow * 2 + 360
+    return (
+        limits.install * (3 if packages else 1)
+        + limits.answer * 6
+        + limits.watch
+        + limits.shadow * 2
+        + 360
+    )
 
 
 def _inside(window: Window, facts: HostFacts) -> None:
@@ -283,7 +289,7 @@ def _follow(target: Target, transaction_id: str) -> None:
     """Wait until a transaction that is on the host has ended, however it ends."""
     with (
         suppress(NestedOperationError, NoAnswer),
-        _limited(_most(target), "following a transaction"),
+        _limited(_most(target, packages=True), "following a transaction"),
     ):
         operations.follow(name="Follow the transaction", transaction_id=transaction_id)
 

@@ -1611,7 +1611,7 @@ def test_a_transaction_that_is_gone_is_unknown(dash):
 # The text itself ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["transaction.sh", "launch.sh", "packages.sh"])
+@pytest.mark.parametrize("name", ["transaction.sh", "launch.sh", "packages.sh", "upgrade.sh"])
 def test_shellcheck_has_nothing_to_say(name):
     beside = Path(sys.executable).parent / "shellcheck"
     checker = str(beside) if beside.exists() else shutil.which("shellcheck")

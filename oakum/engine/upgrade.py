@@ -65,7 +65,7 @@ def refused(
     yield from soon_refused(settings, version, coming)
     for key in settings:
         option = options().get(key)
-        if refusal(key, settings[key], version) or (option and _ends(option.gone, version, coming)):
+        if refusal(key, settings[key], version) or (option and ends(option.gone, version, coming)):
             continue
         if why := ignored(key, coming):
             yield why
@@ -73,7 +73,7 @@ def refused(
         if name not in flags:
             continue
         gone = option.flag_removed or option.gone
-        if gone and _ends(gone, version, coming):
+        if gone and ends(gone, version, coming):
             yield f"--{name} stops Docker {release(gone)} and later from starting"
         elif option.type == "string" and not refusal(option.key, flags[name][-1], version):
             why = refusal(option.key, flags[name][-1], coming)
@@ -81,7 +81,8 @@ def refused(
                 yield why
 
 
-def _ends(gone: Version | None, version: Version, coming: Version) -> bool:
+def ends(gone: Version | None, version: Version, coming: Version) -> bool:
+    """Whether what goes with the release ``gone`` goes on the way from one release to the other."""
     return gone is not None and version < gone <= coming
 
 
@@ -104,6 +105,16 @@ def moved(
     ``drivers`` are the storage drivers whose data lies in the data root, None where that is not
     known.
     """
+    for key, before, after in moves(settings, flags, version, coming):
+        yield f"{key} becomes {_shown(after)} by default, it was {_shown(before)}"
+    if version < CONTAINERD_STORE <= coming and drivers is not None:
+        yield from _image_store(settings, flags, drivers)
+
+
+def moves(
+    settings: Mapping[str, Any], flags: Flags, version: Version, coming: Version
+) -> Iterator[tuple[str, Any, Any]]:
+    """Each key that rests on a default which ``coming`` changes, the former one and the new."""
     for key, row in rows().items():
         changes = {Version(since): value for since, value in row.get("default_changes", {}).items()}
         before, after = _at(changes, version), _at(changes, coming)
@@ -113,9 +124,7 @@ def moved(
             continue
         if _stands(settings, key) or any(flag.lstrip("-") in flags for flag in row["flag"]):
             continue
-        yield f"{key} becomes {_shown(after)} by default, it was {_shown(before)}"
-    if version < CONTAINERD_STORE <= coming and drivers is not None:
-        yield from _image_store(settings, flags, drivers)
+        yield key, before, after
 
 
 def _at(changes: Mapping[Version, Any], version: Version) -> Any:

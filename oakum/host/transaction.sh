@@ -157,8 +157,17 @@ expect() {
 # shellcheck disable=SC2034  # packages.sh reads them
 engine() { manager=$1 release=$2 hold_version=$3 names=$4; }
 
-# service none|reload|restart|install|start LIVE-RESTORE-FIRST(yes|no) CONTAINERS(stay|may-stop)
-# install: get the engine, and keep it from starting; start: let it start, for the first time.
+# calm PATH COMING FORMER: each daemon.json with live-restore off, by which containers end with the
+# engine that runs, where another one is not to take them over.
+calm() {
+    keep calm.path "$1"
+    keep calm "$2"
+    keep calm-former "$3"
+}
+
+# service none|reload|restart|install|start|upgrade LIVE-RESTORE-FIRST(yes|no) CONTAINERS(stay|may-stop)
+# install: get the engine, and keep it from starting; start: let it start, for the first time;
+# upgrade: get a newer one in its place, and restart it.
 service() { action=$1 live_restore_first=$2 containers=$3; }
 
 # value PATH: a value of the kernel is written in place, for nothing can be renamed there.
@@ -220,6 +229,10 @@ run() {
     for other in $undone; do record "undoes $other" || refuse "cannot write $STATE/ledger"; done
     each_file announce
     step stage
+    if [ "$action" = upgrade ]; then
+        read_upgrade || refuse "cannot read $dir/upgrade.sh"
+        prepare_upgrade || refuse "$heard"
+    fi
     has_engine && fits
     count_containers
     arm_timer
@@ -234,6 +247,10 @@ run() {
 
 # shellcheck source=/dev/null
 read_manifest() { . "$dir/manifest"; }
+
+# read_upgrade: what only an upgrade needs.
+# shellcheck source=/dev/null
+read_upgrade() { . "$dir/packages.sh" && . "$dir/upgrade.sh"; }
 
 begin() { record "begin $command $by $plan $controls"; }
 
@@ -311,18 +328,27 @@ has_engine() { command -v dockerd >/dev/null; }
 # fits: whether the engine that is installed starts under the file to be, tried beside the real one.
 fits() {
     [ -e "$dir/shadow.json" ] || return 0
+    trial_path=$PATH
+    if [ "$action" = upgrade ]; then
+        [ -d "$dir/new" ] || {
+            without "shadow boot" "the new engine cannot be unpacked beside the old one"
+            return
+        }
+        trial_path=$(new_path)
+    fi
     validate
     point validated
     # Before a first start nothing has run under what lies there: an engine's defaults are the measure.
     [ "$action" != start ] || printf '{}' >"$dir/shadow-former.json" || refuse "cannot write $dir"
     start=$(centiseconds)
-    shadow_boot shadow.json
+    shadow_boot shadow.json "$trial_path"
     case $? in
         0) step "preflight shadow boot answered after $(since "$start") s" ;;
         1)
             reason=$heard
-            # What the former file fails on, too, is the shadow's fault and not the plan's.
-            ! shadow_boot shadow-former.json && [ "$(unnumbered "$heard")" = "$(unnumbered "$reason")" ] ||
+            # What the former file fails on, too, is the shadow's fault and not the plan's; under the
+            # former engine, where there is another.
+            ! shadow_boot shadow-former.json "$PATH" && [ "$(unnumbered "$heard")" = "$(unnumbered "$reason")" ] ||
                 refuse "preflight: $reason"
             without "shadow boot" "$reason"
             ;;
@@ -351,10 +377,15 @@ validate() {
         as_nobody() { su -s /bin/sh nobody -c 'exec "$0" "$@"' -- "$@"; }
     fi
     validating=
-    case $(dockerd --version 2>/dev/null) in
+    case $(PATH=$trial_path dockerd --version 2>/dev/null) in
         *" version "[01]?.* | *" version 20."* | *" version "?.*) ;;
         *) validating=--validate ;;
     esac
+    if [ "$action" = upgrade ]; then
+        # Nobody but root gets to where it was unpacked; it is nothing but read with this word.
+        [ -n "$validating" ] || return 0
+        as_nobody() { PATH=$trial_path "$@"; }
+    fi
     cp "$dir/validate.json" "$trial" && chown 65534 "$trial" || refuse "cannot write $trial"
     # shellcheck disable=SC2086  # no word or one
     said=$(as_nobody timeout 10 dockerd $validating --config-file "$trial" 2>&1 9>&-)
@@ -363,11 +394,11 @@ validate() {
     [ -z "$said" ] || refuse "preflight: $(printable "$said" | sed "s|with file $trial: ||")"
 }
 
-# shadow_boot FILE: 0 it answered, 1 it ended, 2 it could not be tried; the reason in $heard.
+# shadow_boot FILE PATH: 0 it answered, 1 it ended, 2 it could not be tried; the reason in $heard.
 shadow_boot() {
     flags >"$dir/flags"
     mkdir -p "$dir/shadow"
-    unshare --mount --net --pid --ipc --uts --fork --propagation private --mount-proc \
+    PATH=$2 unshare --mount --net --pid --ipc --uts --fork --propagation private --mount-proc \
         sh "$dir/transaction.sh" shadow "$id" "$1" >"$dir/shadow.out" 2>&1 9>&-
     ended=$?
     heard=$(printable "$(tail -n 1 "$dir/shadow.out")")
@@ -712,7 +743,11 @@ arm_timer() {
 }
 
 # overdue_after: seconds that no transaction takes, be it that every step waits for as long as it may.
-overdue_after() { echo $((answer * 6 + watch + shadow * 2 + install + 300)); }
+overdue_after() {
+    again=1
+    [ "$action" != upgrade ] || again=2
+    echo $((answer * 6 + watch + shadow * 2 + install * again + 300))
+}
 
 arm_boot() {
     if systemd; then
@@ -723,7 +758,9 @@ arm_boot() {
 }
 
 write_boot_unit() {
-    wants=${BOOT_LINK%/*}
+    wants=${BOOT_LINK%/*} boot_after=
+    # Package managers want all of the file system.
+    [ "$action" != upgrade ] || boot_after=' local-fs.target systemd-tmpfiles-setup.service'
     if [ ! -d "$wants" ]; then
         printf '' >"$dir/made-wants" && (umask 022 && mkdir "$wants") || return
     fi
@@ -732,7 +769,7 @@ write_boot_unit() {
 Description=Undo what a power cut left of an oakum transaction
 DefaultDependencies=no
 RequiresMountsFor=$STATE /etc
-After=systemd-sysctl.service
+After=systemd-sysctl.service$boot_after
 Before=docker.service
 ConditionPathExists=$dir/transaction.sh
 # There until the next boot: a daemon-reload while this runs must not call the undo.
@@ -821,6 +858,7 @@ act() {
             return
             ;;
         start) start_first ;;
+        upgrade) upgrade_engine ;;
         reload) reload ;;
         restart)
             if [ "$live_restore_first" = yes ]; then
@@ -908,6 +946,8 @@ at_last() {
 
 settle() {
     case $action in none | install) return ;; esac
+    [ "$action" != upgrade ] || serves_release ||
+        fail "the dockerd that answers is not of release $release"
     read_back
     point read-back
     said=
@@ -917,6 +957,13 @@ settle() {
         await 10 ports_answer || fail "the published port $silent does not answer any more"
         point ports
         said="$(wc -w <"$dir/running" | tr -d ' ') containers, $(wc -l <"$dir/ports" | tr -d ' ') ports"
+    elif [ "$action" = upgrade ]; then
+        bring_back
+        await 30 all_back || fail "a container that ran before does not start under the new engine"
+        point containers
+        await 10 ports_answer || fail "the published port $silent does not answer any more"
+        point ports
+        said="$(wc -w <"$dir/running" | tr -d ' ') containers"
     fi
     if [ -e "$dir/probe-ran" ] || [ "$action" = start ]; then
         probe_container || fail "no container starts any more: $heard"
@@ -986,6 +1033,7 @@ remove_made_folder() {
 # conclude WORD: the ledger says it; now nothing else may be left to say otherwise.
 conclude() {
     forget_leavings
+    [ "$action" != upgrade ] || [ ! -e "$dir/upgrade.sh" ] || leave_upgrade "$1"
     disarm
     point disarmed
     prune
@@ -995,12 +1043,18 @@ conclude() {
     [ -n "$(verdict)" ] && [ ! -e "$BOOT_UNIT" ] && each_file is_gone || rest=yes
     [ "$rest" = yes ] || rm -f "$dir/manifest" "$dir"/*.json "$dir/swapping"
     tell_verdict "$1"
-    [ "$rest" = yes ] || rm -f "$dir/transaction.sh" "$dir/packages.sh" "$dir/packages.log"
+    [ "$rest" = yes ] || rm -f "$dir/transaction.sh" "$dir"/packages.* "$dir/upgrade.sh"
     if [ "$1 $leaving" = "confirmed yes" ]; then
         [ ! -e "$HELD" ] || release
         rm -rf "$STATE"
     fi
     exit 0
+}
+
+leave_upgrade() {
+    read_upgrade || return
+    [ "$1" = refused ] && hold_those
+    leave_nothing
 }
 
 # tell_verdict WORD: to who follows; on a full disk by a name, which needs no room.
@@ -1065,15 +1119,21 @@ undo() {
     was_touched=$(cat "$dir/touched" 2>/dev/null)
     [ $# = 1 ] && [ "$was_touched" != started ] || was_touched=
     hold_again
-    if cross_bridge; then
+    forward=no
+    if [ "$action" = upgrade ] && read_upgrade; then
+        if [ $# = 1 ]; then back_from_upgrade; else back_from_upgrade "$2"; fi
+    elif cross_bridge; then
         was_touched=reloaded
         touched reloaded
     fi
     [ "$was_touched" != reloaded ] || [ ! -e "$dir/reset" ] || reset_dockerd
     point bridged
     forget_dockremap "$dir"
-    each_file restore
-    each_file remove_parent
+    # Without a way back for the packages the file is the new engine's.
+    if [ "$forward" = no ]; then
+        each_file restore
+        each_file remove_parent
+    fi
     sync
     tell_loaders || journal "failed $heard"
     point restored
@@ -1095,6 +1155,13 @@ healthy() {
         journal "failed dockerd does not answer: $(last_words)"
         return 1
     }
+    if [ "$action" = upgrade ] && [ "$containers" != stay ]; then
+        bring_back
+        await 30 all_back || {
+            journal "failed a container that ran before does not run now"
+            return 1
+        }
+    fi
     [ "$containers" != stay ] || [ ! -e "$dir/running" ] || await 30 all_running || {
         journal "failed a container that ran before does not run now"
         return 1
@@ -1155,7 +1222,8 @@ restore() {
 
 # Bytes that we put there ourselves on the way: the bridge, or what stood before the final ones.
 mid_way() {
-    for step in "$dir/bridge" "$dir/reset" "$dir/finally.reset" "$dir/finally"; do
+    for step in "$dir/bridge" "$dir/reset" "$dir/finally.reset" "$dir/finally" \
+        "$dir/calm" "$dir/calm-former"; do
         [ ! -e "$step" ] || [ "$now" != "$(digest "$step")" ] || return 0
     done
     return 1
@@ -1173,6 +1241,8 @@ recover() {
     [ -e "$dir/transaction.sh" ] || exit 0
     [ ! -e "$dir/manifest" ] || read_manifest
     ended=$(verdict)
+    # Packages are put back at the boot, and not while everything ends.
+    [ "$action $verb $#" != "upgrade recover 2" ] || [ -n "$ended" ] || [ ! -e "$dir/touched" ] || exit 0
     case $ended in
         '') ;;
         *) conclude "$ended" ;;

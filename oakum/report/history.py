@@ -16,7 +16,7 @@ def standing(entry: Entry) -> str:
     """How a transaction ended, or what became of it since."""
     if entry.outcome is None:
         return UNFINISHED
-    if entry.outcome is Ending.CONFIRMED and entry.command != "rollback":
+    if entry.outcome is Ending.CONFIRMED and entry.command not in ("rollback", "upgrade"):
         return "in force" if entry.in_force else "taken back"
     return entry.outcome
 

@@ -29,7 +29,7 @@ def report_schema() -> Schema:
         **_object(
             schema={"const": json.SCHEMA},
             oakum=TEXT,
-            command={"enum": ["audit", "plan", "apply", "bootstrap", "rollback"]},
+            command={"enum": ["audit", "plan", "apply", "bootstrap", "rollback", "upgrade"]},
             profile=TEXT,
             started=UTC,
             finished=UTC,
@@ -77,7 +77,7 @@ def _transaction() -> Schema:
     return _object(
         id=TEXT,
         time=UTC,
-        command={"enum": ["apply", "bootstrap", "rollback"]},
+        command={"enum": ["apply", "bootstrap", "rollback", "upgrade"]},
         by=TEXT,
         plan=TEXT,
         controls=_list(TEXT),

@@ -1,0 +1,516 @@
+#!/bin/sh
+# What package managers do for a transaction that replaces an engine by a newer one: read after
+# packages.sh by transaction.sh, which has said `manager`, `release`, `names` and `install`; and by
+# the controller's question for what there is, `offer`, which changes nothing.
+#
+# Of each name: NAME= is of that release, NAME? is taken where there is such a package, NAME@ where it
+# is installed already. In $dir: `packages`, lines of NAME VERSION|- of all that changes; `kept`, the
+# files of those versions, without which nothing is put back; `incoming`, the files of the new ones;
+# `new`, what is in them; `was-held`, the names that upgrades of the whole host leave alone.
+#
+# Every function leaves the reason of a failure in $heard.
+# shellcheck disable=SC2154,SC2034  # what transaction.sh gives and takes
+# shellcheck disable=SC2086,SC2046,SC2015  # lists of words; no `C` that could not follow both
+
+# --- What there is ---
+
+bare() { bare=${1%[@?]} bare=${bare%=}; }
+
+# installed NAME: the version that is there, nothing where there is none.
+installed() {
+    is_installed "$1" || return
+    # shellcheck disable=SC2016  # dpkg-query's own variable
+    case $manager in
+        apt) dpkg-query -W -f '${Version}' "$1" ;;
+        apk) apk info -e -v "$1" | sed "s/^$1-//" ;;
+        *) rpm -q --qf '%{VERSION}-%{RELEASE}\n' "$1" | tail -n 1 ;;
+    esac 2>/dev/null
+}
+
+# of_release: of lines VERSION SOURCE, newest first, the first one of the release.
+of_release() {
+    awk -v want="$1" '
+        { bare = $1; sub(/^[0-9]+:/, "", bare); rest = substr(bare, length(want) + 1, 1) }
+        want == "-" || (index(bare, want) == 1 && rest !~ /[0-9]/) { print $1, $2; exit }'
+}
+
+# available NAME: VERSION SOURCE of all there are, newest first, as far as the host knows.
+available() {
+    case $manager in
+        apt) apt-cache madison "$1" | awk -F' *[|] *' '{ split($3, from, " "); print $2, from[1] }' ;;
+        dnf | yum)
+            "$manager" -q --disableplugin=versionlock --showduplicates list available "$1" |
+                awk -v name="$1" 'index($1, name ".") == 1 { sub(/^[0-9]+:/, "", $2); print $2, $3 }' |
+                sort -rV
+            ;;
+        zypper)
+            zypper --non-interactive --quiet search -s --match-exact "$1" |
+                awk -F' *[|] *' -v name="$1" '$2 == name && $6 !~ /^.System/ { gsub(/ /, "_", $6); print $4, $6 }'
+            ;;
+        apk)
+            apk policy "$1" | awk '
+                /^  [^ ].*:$/ { version = $1; sub(/:$/, "", version); next }
+                /^    / && $1 !~ /^lib\/apk/ { print version, $NF }' | sort -rV
+            ;;
+    esac 2>/dev/null 9>&-
+}
+
+# candidate NAME...: as a name says it, in $exact and $origin; it fails where there is none.
+candidate() {
+    bare "$1"
+    exact='' origin=''
+    case $1 in
+        *=*) of=$release ;;
+        *) of=- ;;
+    esac
+    found=$(available "$bare" | of_release "$of")
+    exact=${found%% *} origin=${found#* }
+    [ -n "$exact" ]
+}
+
+is_held() {
+    case $manager in
+        apt) apt-mark showhold 2>/dev/null | grep -qxF "$1" ;;
+        dnf | yum) "$manager" -q versionlock list 2>/dev/null | grep -Eq "^(Package name: )?([0-9]+:)?$1(-[0-9]|\$)" ;;
+        zypper) zypper --non-interactive --quiet locks 2>/dev/null | awk -F' *[|] *' -v name="$1" '$2 == name { found = 1 } END { exit !found }' ;;
+        apk) grep -Eqs "^$1[=~<>]" /etc/apk/world ;;
+    esac 9>&-
+}
+
+is_newer() { # is_newer VERSION THAN
+    if [ "$manager" = apt ]; then
+        dpkg --compare-versions "$1" gt "$2"
+    else
+        [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | tail -n 1)" = "$1" ]
+    fi
+}
+
+# offer: a line for each package that is there or would come: NAME INSTALLED CANDIDATE SOURCE HELD.
+offer() {
+    word() { printf '%s' "${1:--}" | tr -cd '\041-\176' | cut -c1-"$2"; }
+    for name in $names; do
+        bare "$name"
+        have=$(installed "$bare")
+        case $name in *@) [ -n "$have" ] || continue ;; esac
+        candidate "$name"
+        [ -n "$have$exact" ] || continue
+        # Nothing is made older.
+        [ -z "$have" ] || [ -z "$exact" ] || is_newer "$exact" "$have" || exact=$have
+        held=no
+        ! is_held "$bare" || held=yes
+        printf 'package %s %s %s %s %s\n' "$bare" "$(word "$have" 100)" "$(word "$exact" 100)" \
+            "$(word "$origin" 200)" "$held"
+    done
+    echo end
+}
+
+# --- Before anything is stopped ---
+
+# in_time: what is left of the seconds that all of the preparation has.
+in_time() {
+    install=$((whole - ($(centiseconds) - began) / 100))
+    heard="oakum_time_limits: install, $whole s, have passed"
+    [ "$install" -gt 0 ]
+}
+
+# prepare_upgrade: the way back is to be had, and so are the new packages, which are tried later.
+prepare_upgrade() {
+    whole=$install began=$(centiseconds)
+    mkdir "$dir/kept" "$dir/incoming" || { heard="cannot write $dir"; return 1; }
+    refresh && in_time && choose_packages && in_time || return
+    for name in $(bare_names_of); do ! is_held "$name" || echo "$name"; done >"$dir/was-held"
+    lift_locks
+    what_changes && in_time || return
+    keep_packages || return
+    in_time && fetch_packages || return
+    step fetch "$(printf '%s' "$wanted_list" | tr -s ' ' | sed 's/^ //')"
+    unpack
+    install=$whole
+    point prepared
+}
+
+bare_names_of() {
+    for name in $names; do
+        bare "$name"
+        ! is_installed "$bare" || printf '%s ' "$bare"
+    done
+}
+
+# choose_packages: those that are to be there, with their versions, in $wanted_list.
+choose_packages() {
+    wanted_list=
+    for name in $names; do
+        case $name in *@) bare "$name" && is_installed "$bare" || continue ;; esac
+        if ! candidate "$name"; then
+            case $name in *'?') continue ;; esac
+            # What is there already may be of nobody's repository.
+            case $name in *=*) ;; *) is_installed "$bare" && continue ;; esac
+            heard="$manager has no $bare of release $release here${update_said:+; $(printable "$update_said")}"
+            return 1
+        fi
+        case $manager in
+            dnf | yum) wanted_list="$wanted_list $bare-$exact" ;;
+            *) wanted_list="$wanted_list $bare=$exact" ;;
+        esac
+    done
+}
+
+manage() { # manage install|download…: the new packages, by name, from $dir/incoming where that goes
+    case $manager in
+        apt)
+            mkdir -p "$dir/incoming/partial"
+            apt_get -o Dir::Cache::archives="$dir/incoming" --allow-change-held-packages "$@"
+            ;;
+        dnf | yum) quietly "$manager" -y --disableplugin=versionlock "$@" ;;
+        zypper) quietly zypper --non-interactive --pkg-cache-dir "$dir/incoming" "$@" ;;
+        apk) quietly apk "$@" ;;
+    esac
+}
+
+# what_changes: each package that would be another afterwards, with what is there now.
+what_changes() {
+    if [ "$manager" = apt ]; then
+        manage -s install $wanted_list || { heard="apt: $(complaint)"; return 1; }
+        goes=$(awk '$1 == "Remv" { print $2 }' "$dir/packages.log" | tr '\n' ' ')
+        if [ -n "$goes" ]; then
+            heard="apt would remove $(printable "$goes")"
+            return 1
+        fi
+        awk '$1 == "Inst" { was = $3; gsub(/[][]/, "", was)
+            print $2, ($3 ~ /^\[/ ? was : "-") }' "$dir/packages.log" >"$dir/packages"
+    else
+        for word in $wanted_list; do
+            name=$word
+            for one in $names; do
+                bare "$one"
+                case $word in "$bare=$release"* | "$bare=~"* | "$bare="[0-9]* | "$bare-"[0-9]*) name=$bare ;; esac
+            done
+            was=$(installed "$name")
+            case $word in *[=-]"$was") continue ;; esac
+            echo "$name ${was:--}"
+        done >"$dir/packages"
+    fi
+    heard="$manager has nothing newer than what is installed"
+    [ -s "$dir/packages" ]
+}
+
+# keep_packages: without the files of what is there the policy says whether to go on.
+keep_packages() {
+    gone=
+    while read -r name was; do
+        [ "$was" != - ] || continue
+        in_time || return
+        keep_package "$name" "$was" || gone="$gone $name $was"
+    done <"$dir/packages"
+    [ -n "$gone" ] || return 0
+    rm -rf "$dir/kept"
+    heard="preflight: $manager has$gone no more, so there would be no way back"
+    [ "$wanted" = available ] || return
+    without "way back" "$manager has$gone no more"
+}
+
+keep_package() {
+    case $manager in
+        apt)
+            file=$1_$(printf '%s' "$2" | sed 's/:/%3a/')_
+            cp -p /var/cache/apt/archives/"$file"*.deb "$dir/kept/" 2>/dev/null ||
+                (cd "$dir/kept" && apt_get download "$1=$2") || return
+            ls "$dir/kept/$file"*.deb >/dev/null 2>&1
+            ;;
+        dnf) quietly dnf -y --disableplugin=versionlock download --destdir "$dir/kept" "$1-$2" ;;
+        yum) quietly yumdownloader -y --disableplugin=versionlock --destdir "$dir/kept" "$1-$2" ;;
+        zypper)
+            quietly zypper --non-interactive --pkg-cache-dir "$dir/kept" install --download-only \
+                --force --oldpackage "$1=$2"
+            ;;
+        apk)
+            quietly apk fetch --output "$dir/kept" "$1=$2"
+            [ -e "$dir/kept/$1-$2.apk" ]
+            ;;
+    esac
+}
+
+fetch_packages() {
+    case $manager in
+        apt) manage --download-only install $wanted_list ;;
+        dnf | yum) manage --downloadonly install $wanted_list ;;
+        zypper) manage install --download-only $wanted_list ;;
+        apk) manage fetch --recursive --output "$dir/incoming" $wanted_list ;;
+    esac || {
+        heard="$manager: $(complaint)"
+        return 1
+    }
+}
+
+# unpack: what is in the new packages, in $dir/new, to be tried beside the old ones; nothing whose
+# signature was not checked is run.
+unpack() {
+    mkdir "$dir/new" || return
+    case $manager in
+        apt)
+            for file in "$dir"/incoming/*.deb; do
+                [ ! -e "$file" ] || dpkg-deb -x "$file" "$dir/new" || break
+            done
+            ;;
+        dnf)
+            bare "${names%% *}"
+            for word in $wanted_list; do
+                case $word in "$bare"-[0-9]*) quietly dnf -y download --destdir "$dir/incoming" "$word" ;; esac
+            done
+            unpack_rpms
+            ;;
+        zypper) unpack_rpms ;;
+        apk)
+            for file in "$dir"/incoming/*.apk; do
+                apk verify "$file" >/dev/null 2>&1 && tar -xzf "$file" -C "$dir/new" 2>/dev/null || break
+            done
+            ;;
+    esac
+    said=$(PATH="$(new_path)" dockerd --version 2>&1)
+    is_release "${said#*version }" && [ -x "$(PATH="$(new_path)" command -v dockerd)" ] &&
+        case $(PATH="$(new_path)" command -v dockerd) in "$dir"/*) ;; *) false ;; esac ||
+        rm -rf "$dir/new"
+}
+
+unpack_rpms() {
+    command -v rpm2cpio >/dev/null && command -v cpio >/dev/null || return
+    find "$dir/incoming" -name '*.rpm' | while read -r file; do
+        rpmkeys --checksig "$file" 2>/dev/null | grep -Eq '(pgp|signatures).* OK$' &&
+            rpm2cpio "$file" | (cd "$dir/new" && cpio -idm --quiet) || break
+    done
+}
+
+new_path() { printf '%s' "$dir/new/usr/sbin:$dir/new/usr/bin:$dir/new/sbin:$dir/new/bin:$PATH"; }
+
+# is_release VERSION: whether it is of the release.
+is_release() {
+    case $1 in
+        "$release"[0-9]*) return 1 ;;
+        "$release"*) ;;
+        *) return 1 ;;
+    esac
+}
+
+# --- The change ---
+
+# guard: nobody restarts dockerd, or stops it, until the packages are whole; what runs goes on. systemd
+# refuses it to the packages' own scripts, which take that for nothing.
+guard() {
+    if systemd; then
+        for unit in docker.service docker.socket; do
+            folder=$RUN/systemd/system/$unit.d
+            heard="cannot write $folder"
+            mkdir -p "$folder" && printf '%s\n' '[Unit]' 'RefuseManualStart=yes' 'RefuseManualStop=yes' \
+                >"$folder/oakum-upgrade.conf" || return
+        done
+        heard="systemd does not read its units anew"
+        timeout 60 systemctl daemon-reload >/dev/null 2>&1 9>&-
+    elif command -v invoke-rc.d >/dev/null && [ ! -e "$RC_POLICY" ]; then
+        heard="cannot write $RC_POLICY"
+        # shellcheck disable=SC2016  # for that script
+        (umask 022 && printf '%s\n' '#!/bin/sh' '# Until oakum has upgraded it.' \
+            'case $1 in docker) exit 101 ;; esac' >"$RC_POLICY.oakum" &&
+            chmod 755 "$RC_POLICY.oakum" && mv "$RC_POLICY.oakum" "$RC_POLICY")
+    fi
+}
+
+unguard() {
+    if systemd; then
+        for unit in docker.service docker.socket; do
+            rm -f "$RUN/systemd/system/$unit.d/oakum-upgrade.conf"
+            rmdir "$RUN/systemd/system/$unit.d" 2>/dev/null
+        done
+        timeout 60 systemctl daemon-reload >/dev/null 2>&1 9>&-
+    else
+        ! grep -qs '^# Until oakum has upgraded' "$RC_POLICY" || rm -f "$RC_POLICY"
+    fi
+    return 0
+}
+
+upgrade_engine() {
+    dockerd_pid >"$dir/pid"
+    guard || fail "cannot keep dockerd from being restarted: $heard"
+    point guarded
+    touched packages
+    point upgrading
+    case $manager in
+        apt) manage install $wanted_list ;;
+        dnf | yum | zypper) manage install $wanted_list ;;
+        apk) manage add $wanted_list ;;
+    esac || fail "$manager: $(complaint)"
+    hash -r
+    point upgraded
+    hold_those
+    step install "$(dockerd --version 2>/dev/null | tr -cd '\040-\176' | cut -c1-100)"
+    each_file ours
+    if [ -e "$dir/calm" ]; then
+        touched calmed
+        calm_down "$dir/calm" || fail "live-restore did not go off by reload: $(last_words)"
+        each_file put_again
+        point calmed
+    fi
+    touched restarted
+    unguard
+    point restart
+    restart_dockerd "$answer" || fail "dockerd did not restart: $(last_words)"
+    step restart
+    point restarted
+}
+
+# calm_down FILE: containers end with the dockerd that runs, for another engine might lose them.
+calm_down() {
+    live_restore_is true || return 0
+    path=$(cat "$dir/calm.path")
+    put_spare "$1" && hang_up && await 10 live_restore_is false
+}
+
+# put_again: what is to be there, after a version that stood there for a moment.
+put_again() {
+    [ "$path" = "$(cat "$dir/calm.path")" ] || return 0
+    read -r mode owner group <"$dir/$n.stat" || :
+    cat "$dir/$n.new" >"$staged" && chown "$owner:$group" "$staged" && chmod "$mode" "$staged" &&
+        flush "$staged" && mv -f "$staged" "$path" || fail "cannot replace $path"
+}
+
+# lift_locks: where a lock would hide what is newer; hold_those sets them again, however it ends.
+lift_locks() {
+    [ "$manager" != zypper ] || [ ! -s "$dir/was-held" ] ||
+        quietly zypper --non-interactive removelock $(cat "$dir/was-held")
+}
+
+hold_those() {
+    held_names=$(tr '\n' ' ' <"$dir/was-held" 2>/dev/null)
+    [ -n "$held_names" ] || return 0
+    case $manager in
+        apt) quietly apt-mark hold $held_names ;;
+        dnf | yum)
+            quietly "$manager" -y versionlock delete $held_names
+            quietly "$manager" -y versionlock add $held_names
+            ;;
+        zypper) quietly zypper --non-interactive addlock $held_names ;;
+    esac || step "hold the version of $held_names is not held: $(complaint)"
+}
+
+# --- After it ---
+
+# bring_back: what ran and was stopped with the former engine, but for what somebody else starts.
+bring_back() {
+    while read -r one; do
+        ! is_down "$one" || within 60 start "$one" >/dev/null 2>&1
+    done <"$dir/running"
+}
+
+is_down() {
+    [ -n "$1" ] || return
+    state=$(client inspect --format '{{.State.Running}} {{index .Config.Labels "com.docker.swarm.task.id"
+        }}{{index .Config.Labels "io.kubernetes.pod.uid"}}' "$1" 2>/dev/null) || return
+    [ "$state" = "false " ]
+}
+
+all_back() {
+    while read -r one; do
+        ! is_down "$one" || return
+    done <"$dir/running"
+}
+
+serves_release() { is_release "$(client version --format '{{.Server.Version}}' 2>/dev/null)"; }
+
+# --- The way back ---
+
+as_before() {
+    while read -r name was; do
+        now=$(installed "$name")
+        [ "${now:--}" = "$was" ] && is_whole "$name" || return
+    done <"$dir/packages"
+}
+
+is_whole() {
+    [ "$manager" = apt ] && [ -n "$now" ] || return 0
+    # shellcheck disable=SC2016  # dpkg-query's own variable
+    case $(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null) in ?i*) ;; *) return 1 ;; esac
+}
+
+# packages_back: the former ones, from their files; it may be ended anywhere and begun again.
+packages_back() {
+    heard="the former packages were not to be had"
+    [ -d "$dir/kept" ] || return
+    came=
+    while read -r name was; do
+        [ "$was" != - ] || ! is_installed "$name" || came="$came $name"
+    done <"$dir/packages"
+    as_before || put_back
+    hash -r
+    hold_those
+    heard="${heard:-$manager: $(complaint)}"
+    as_before
+}
+
+put_back() {
+    heard=
+    case $manager in
+        apt)
+            # By dpkg, for apt might fetch a file that it finds in a repository, too. What came goes
+            # first: what replaces files of another package keeps them from coming back.
+            patient_dpkg --configure -a
+            [ -z "$came" ] || patient_dpkg --remove --force-depends $came
+            patient_dpkg --install --force-downgrade --force-confdef --force-confold "$dir"/kept/*.deb
+            ;;
+        dnf | yum)
+            quietly "$manager" -y --disableplugin=versionlock --setopt=localpkg_gpgcheck=1 \
+                downgrade "$dir"/kept/*.rpm
+            ;;
+        zypper)
+            quietly zypper --non-interactive install --oldpackage --force \
+                $(find "$dir/kept" -name '*.rpm')
+            ;;
+        apk)
+            # What was asked for in words is no matter of these files.
+            [ ! -e /etc/apk/world ] || cp -p /etc/apk/world "$dir/world"
+            quietly apk add "$dir"/kept/*.apk
+            [ ! -e "$dir/world" ] || cp -p "$dir/world" /etc/apk/world
+            ;;
+    esac && as_before
+}
+
+# patient_dpkg: a package manager that somebody else runs is waited for, as apt does it.
+patient_dpkg() {
+    waits=100
+    while ! quietly dpkg "$@"; do
+        [ "$waits" -gt 0 ] && grep -q 'lock' "$dir/packages.log" || return
+        waits=$((waits - 1))
+        sleep 3
+    done
+}
+
+# back_from_upgrade [files-only]: packages first, then the caller puts files back. What dockerd was
+# told is in $was_touched afterwards, in the words of `undo`.
+back_from_upgrade() {
+    told=$(cat "$dir/touched" 2>/dev/null)
+    hold_those
+    if [ -n "$told" ]; then
+        guard || journal "failed $heard"
+        packages_back || {
+            journal "failed the packages are not as they were: $(printable "$heard")"
+            outcome=broken
+            [ -d "$dir/kept" ] || forward=yes
+        }
+        point packages-back
+    fi
+    was_touched=
+    case $told in
+        restarted) was_touched=restarted ;;
+        calmed) was_touched=reloaded ;;
+        packages) [ "$(dockerd_pid)" = "$(cat "$dir/pid")" ] || was_touched=restarted ;;
+    esac
+    [ $# = 0 ] || was_touched=
+    if [ "$was_touched" = restarted ] && [ -e "$dir/calm-former" ] && answers; then
+        calm_down "$dir/calm-former" || journal "failed live-restore did not go off by reload"
+    fi
+    unguard
+}
+
+leave_nothing() {
+    rm -rf "$dir/kept" "$dir/incoming" "$dir/new" "$dir/world"
+    [ ! -e "$RUN/systemd/system/docker.service.d/oakum-upgrade.conf" ] || unguard
+}
+# end

@@ -1,0 +1,290 @@
+"""What package managers are told in an upgrade, by ``oakum/host/upgrade.sh`` in every shell.
+
+@fake: the managers write down what they are told, and say what their manuals say that they say.
+That apt does it is seen on real hosts (tests/lab/test_upgrade.py); of the others nobody saw it.
+"""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sandbox import HOST, SHELLS
+
+STUB = """#!/bin/sh
+printf '%%s\n' "${0##*/} $*" >>"$WORLD/calls"
+case "${0##*/} $*" in
+%s
+esac
+exit 0
+"""
+
+HARNESS = """
+set -u
+export LC_ALL=C
+dir=$WORLD/txn RUN=$WORLD/run RC_POLICY=$WORLD/policy-rc.d wanted=%(wanted)s install=60
+manager=%(manager)s release=%(release)s names='%(names)s' hold_version=no
+printable() { printf '%%s' "$*"; }
+step() { echo "step $*"; }
+without() { echo "without $*"; }
+centiseconds() { echo 0; }
+point() { :; }
+systemd() { [ -d "$WORLD/systemd" ]; }
+. %(host)s/packages.sh
+. %(host)s/upgrade.sh
+"""
+
+DNF = """
+"rpm -q --qf"*) case $* in
+    *containerd.io) echo 1.7.27-3.1.el9 ;;
+    *docker-ce*) cat "$WORLD/version" ;;
+    esac ;;
+"rpm -q docker-ce-rootless-extras") exit 1 ;;
+*list\\ available\\ docker-ce) echo 'docker-ce.x86_64  3:26.1.3-1.el9  docker-ce-stable'
+    echo 'docker-ce.x86_64  3:28.5.1-1.el9  docker-ce-stable'
+    echo 'docker-ce.x86_64  3:28.5.0-1.el9  docker-ce-stable' ;;
+*list\\ available\\ docker-ce-cli) echo 'docker-ce-cli.x86_64  1:28.5.1-1.el9  docker-ce-stable' ;;
+*list\\ available\\ containerd.io) echo 'containerd.io.x86_64  1.7.28-1.el9  docker-ce-stable' ;;
+*versionlock\\ list) echo 'docker-ce-3:26.1.3-1.el9.*' ;;
+"dnf -y --disableplugin=versionlock download --destdir"*)
+    for last; do :; done; : >"$5/$last.rpm" ;;
+"dnf -y --disableplugin=versionlock install"*) echo 28.5.1-1.el9 >"$WORLD/version" ;;
+*downgrade*) echo 26.1.3-1.el9 >"$WORLD/version" ;;
+"""
+
+ZYPPER = """
+"rpm -q --qf"*) cat "$WORLD/version" ;;
+*search*) echo 'S | Name   | Type    | Version              | Arch   | Repository'
+    echo 'v | docker | package | 28.3.3_ce-150000.1 | x86_64 | Update Repo'
+    echo 'i | docker | package | 24.0.7_ce-150000.1 | x86_64 | Main' ;;
+*locks) echo '1 | docker | package | (any) |' ;;
+*kept*install*) mkdir -p "$3/Main/x86_64"; : >"$3/Main/x86_64/docker-24.rpm" ;;
+*incoming\\ install\\ docker=*) echo 28.3.3_ce-150000.1 >"$WORLD/version" ;;
+*--oldpackage\\ --force\\ /*) echo 24.0.7_ce-150000.1 >"$WORLD/version" ;;
+"""
+
+APK = """
+"apk info -e -v"*) echo "$4-$(cat "$WORLD/version")" ;;
+"apk info -e docker-cli") ;;
+"apk info -e docker") exit 1 ;;
+"apk policy"*) echo "$2 policy:"; echo '  26.1.5-r0:'; echo '    lib/apk/db/installed'
+    echo '  28.3.3-r1:'; echo '    https://mirror.example/community' ;;
+"apk fetch --output"*) : >"$3/$(echo "$4" | sed s/=/-/).apk" ;;
+"apk add docker"*) echo 28.3.3-r1 >"$WORLD/version" ;;
+"apk add /"*) echo 26.1.5-r0 >"$WORLD/version" ;;
+"apk verify"*) exit 1 ;;
+"""
+
+
+@dataclass
+class Managed:
+    """A host with a make-believe package manager."""
+
+    root: Path
+    manager: str
+    names: str
+    release: str
+    shell: str = "dash"
+
+    def say(self, version: str, answers: str, *tools: str) -> None:
+        (self.root / "txn").mkdir()
+        (self.root / "bin").mkdir()
+        (self.root / "systemd").mkdir()
+        (self.root / "version").write_text(f"{version}\n")
+        for name in (*tools, "systemctl", "dockerd"):
+            (self.root / "bin" / name).write_text(STUB % answers.strip("\n"))
+            (self.root / "bin" / name).chmod(0o755)
+
+    def run(self, text: str, wanted: str = "available") -> tuple[list[str], list[str]]:
+        """What was printed, and what the tools were told."""
+        known = {"manager": self.manager, "release": self.release, "names": self.names}
+        head = HARNESS % {**known, "host": HOST, "wanted": wanted}
+        (self.root / "calls").write_text("")
+        done = subprocess.run(
+            [*SHELLS[self.shell], "-c", head + text],
+            env={"WORLD": str(self.root), "PATH": f"{self.root}/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.stderr == ""
+        calls = (self.root / "calls").read_text().replace(str(self.root), "WORLD").splitlines()
+        return done.stdout.splitlines(), [call for call in calls if "dockerd" not in call]
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if not shutil.which(SHELLS[name][0]):
+        pytest.skip(f"no {name} on this machine")
+    return name
+
+
+@pytest.fixture(params=["dash", "bash"])
+def shell_of_rpm(request: pytest.FixtureRequest) -> str:
+    """Busybox has an rpm of its own, and no such distribution has its shell."""
+    name: str = request.param
+    if not shutil.which(SHELLS[name][0]):
+        pytest.skip(f"no {name} on this machine")
+    return name
+
+
+THERE_AND_BACK = """
+prepare_upgrade || echo "failed: $heard"
+cat "$dir/packages"
+manage %s $wanted_list && as_before && echo 'nothing came'
+hold_those
+packages_back && echo 'as before'
+"""
+
+
+def changing(calls: list[str]) -> list[str]:
+    """Calls that change something, or fetch it."""
+    asking = ("list", "info", "policy", "search", "rpm -q", "locks", "verify")
+    return [call for call in calls if not any(word in call for word in asking)]
+
+
+def test_dnf(tmp_path, shell_of_rpm):
+    host = Managed(
+        tmp_path,
+        "dnf",
+        "docker-ce= docker-ce-cli= docker-ce-rootless-extras=@ containerd.io",
+        "28",
+        shell_of_rpm,
+    )
+    host.say("26.1.3-1.el9", DNF, "dnf", "rpm")
+    said, _ = host.run("offer")
+    assert said == [
+        "package docker-ce 26.1.3-1.el9 28.5.1-1.el9 docker-ce-stable yes",
+        "package docker-ce-cli 26.1.3-1.el9 28.5.1-1.el9 docker-ce-stable no",
+        "package containerd.io 1.7.27-3.1.el9 1.7.28-1.el9 docker-ce-stable no",
+        "end",
+    ]
+    said, calls = host.run(THERE_AND_BACK % "install")
+    new = "docker-ce-28.5.1-1.el9 docker-ce-cli-28.5.1-1.el9 containerd.io-1.7.28-1.el9"
+    assert said == [
+        f"step fetch {new}",
+        "docker-ce 26.1.3-1.el9",
+        "docker-ce-cli 26.1.3-1.el9",
+        "containerd.io 1.7.27-3.1.el9",
+        "as before",
+    ]
+    kept = "dnf -y --disableplugin=versionlock download --destdir WORLD/txn/kept"
+    files = (
+        "WORLD/txn/kept/containerd.io-1.7.27-3.1.el9.rpm WORLD/txn/kept/docker-ce-26.1.3-1.el9.rpm"
+    )
+    assert changing(calls) == [
+        f"{kept} docker-ce-26.1.3-1.el9",
+        f"{kept} docker-ce-cli-26.1.3-1.el9",
+        f"{kept} containerd.io-1.7.27-3.1.el9",
+        f"dnf -y --disableplugin=versionlock --downloadonly install {new}",
+        "dnf -y download --destdir WORLD/txn/incoming docker-ce-28.5.1-1.el9",
+        f"dnf -y --disableplugin=versionlock install {new}",
+        "dnf -y versionlock delete docker-ce",
+        "dnf -y versionlock add docker-ce",
+        "dnf -y --disableplugin=versionlock --setopt=localpkg_gpgcheck=1 downgrade "
+        f"{files} WORLD/txn/kept/docker-ce-cli-26.1.3-1.el9.rpm",
+        "dnf -y versionlock delete docker-ce",
+        "dnf -y versionlock add docker-ce",
+    ]
+
+
+def test_zypper(tmp_path, shell_of_rpm):
+    host = Managed(tmp_path, "zypper", "docker=", "28", shell_of_rpm)
+    host.say("24.0.7_ce-150000.1", ZYPPER, "zypper", "rpm")
+    said, _ = host.run("offer")
+    assert said == ["package docker 24.0.7_ce-150000.1 28.3.3_ce-150000.1 Update_Repo yes", "end"]
+    said, calls = host.run(THERE_AND_BACK % "install")
+    assert said == [
+        "step fetch docker=28.3.3_ce-150000.1",
+        "docker 24.0.7_ce-150000.1",
+        "as before",
+    ]
+    cache = "zypper --non-interactive --pkg-cache-dir WORLD/txn"
+    assert changing(calls) == [
+        "zypper --non-interactive refresh",
+        "zypper --non-interactive removelock docker",
+        f"{cache}/kept install --download-only --force --oldpackage docker=24.0.7_ce-150000.1",
+        f"{cache}/incoming install --download-only docker=28.3.3_ce-150000.1",
+        f"{cache}/incoming install docker=28.3.3_ce-150000.1",
+        "zypper --non-interactive addlock docker",
+        "zypper --non-interactive install --oldpackage --force "
+        "WORLD/txn/kept/Main/x86_64/docker-24.rpm",
+        "zypper --non-interactive addlock docker",
+    ]
+
+
+def test_apk(tmp_path, shell):
+    host = Managed(tmp_path, "apk", "docker-engine= docker-cli=@ docker=@", "28.3", shell)
+    host.say("26.1.5-r0", APK, "apk")
+    said, _ = host.run("offer")
+    assert said == [
+        "package docker-engine 26.1.5-r0 28.3.3-r1 https://mirror.example/community no",
+        "package docker-cli 26.1.5-r0 28.3.3-r1 https://mirror.example/community no",
+        "end",
+    ]
+    said, calls = host.run(THERE_AND_BACK % "add")
+    new = "docker-engine=28.3.3-r1 docker-cli=28.3.3-r1"
+    assert said[:3] == [f"step fetch {new}", "docker-engine 26.1.5-r0", "docker-cli 26.1.5-r0"]
+    assert changing(calls)[:5] == [
+        "apk update",
+        "apk fetch --output WORLD/txn/kept docker-engine=26.1.5-r0",
+        "apk fetch --output WORLD/txn/kept docker-cli=26.1.5-r0",
+        f"apk fetch --recursive --output WORLD/txn/incoming {new}",
+        f"apk add {new}",
+    ]
+    assert changing(calls)[-1] == (
+        "apk add WORLD/txn/kept/docker-cli-26.1.5-r0.apk WORLD/txn/kept/docker-engine-26.1.5-r0.apk"
+    )
+
+
+def test_without_a_way_back_the_policy_says_whether_to_go_on(tmp_path):
+    answers = APK.replace('"apk fetch --output"*)', '"apk fetch --nothing"*)')
+    host = Managed(tmp_path, "apk", "docker-engine=", "28.3")
+    host.say("26.1.5-r0", answers, "apk")
+    said, _ = host.run('prepare_upgrade || echo "failed: $heard"; ls "$dir"')
+    assert said[0] == "without way back apk has docker-engine 26.1.5-r0 no more"
+    assert "kept" not in said
+    shutil.rmtree(tmp_path / "txn")
+    (tmp_path / "txn").mkdir()
+    said, calls = host.run('prepare_upgrade || echo "failed: $heard"', wanted="required")
+    assert said == [
+        "failed: preflight: apk has docker-engine 26.1.5-r0 no more, so there would be no way back"
+    ]
+    assert not [call for call in calls if "--recursive" in call]
+
+
+def test_a_release_that_is_not_there_is_said_before_anything_is_fetched(tmp_path):
+    host = Managed(tmp_path, "apk", "docker-engine=", "29")
+    host.say("26.1.5-r0", APK, "apk")
+    said, calls = host.run('prepare_upgrade || echo "failed: $heard"')
+    assert said == ["failed: apk has no docker-engine of release 29 here"]
+    assert not [call for call in calls if "fetch" in call or "add" in call]
+
+
+def test_nobody_restarts_dockerd_meanwhile(tmp_path, shell):
+    host = Managed(tmp_path, "apt", "docker.io=", "26", shell)
+    host.say("1", "", "nothing")
+    said, calls = host.run(
+        'guard && cat "$RUN"/systemd/system/docker.*.d/*; unguard; ls "$RUN/systemd/system"'
+    )
+    assert said == ["[Unit]", "RefuseManualStart=yes", "RefuseManualStop=yes"] * 2
+    assert calls == ["systemctl daemon-reload"] * 2
+
+
+@pytest.mark.parametrize(
+    ("release", "version", "is_it"),
+    [
+        ("26", "26.1.5+dfsg1", True),
+        ("26.1.5", "26.1.5", True),
+        ("26.1", "26.10.0", False),
+        ("2", "26.1.5", False),
+        ("26", "20.10.26", False),
+        ("26", "", False),
+    ],
+)
+def test_what_is_of_a_release(tmp_path, release, version, is_it):
+    host = Managed(tmp_path, "apt", "docker.io=", release)
+    said, _ = host.run(f"is_release '{version}' && echo yes") if host.root.exists() else ([], [])
+    assert (said == ["yes"]) is is_it
