@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from oakum import __version__, options, screen
+from oakum.cli_migrate import migrate
 from oakum.model import Severity
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class _Sections(click.Group):
     command_class = _Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        hosts = ["audit", "plan", "apply", "rollback", "history", "waivers"]
+        hosts = ["audit", "plan", "apply", "rollback", "migrate", "history", "waivers"]
         return [*hosts, "controls", "explain", "schema", "completion"]
 
 
@@ -196,6 +197,9 @@ def waivers(inventory: str, **given: Any) -> NoReturn:
     from oakum.runs import waivers
 
     waivers(inventory, given)
+
+
+oakum.add_command(migrate)
 
 
 def _run(

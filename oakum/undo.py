@@ -35,10 +35,12 @@ class NotInForce(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to take back: the last change; all after ``to``, an id; or ``everything``."""
+    """What to take back: the last change; all after ``to``, an id; or ``everything``. ``migrates``
+    says that data which moves is seen to."""
 
     to: str | None = None
     everything: bool = False
+    migrates: bool = False
 
 
 def chosen(history: History, selection: Selection) -> tuple[Entry, ...]:
@@ -80,7 +82,7 @@ def _built(facts: HostFacts, history: History, policy: Policy, selection: Select
         if way.conflicts:
             return Plan(way.conflicts, notes=tuple(_named(entries, "would take back")))
         plan = _planned(facts, policy, way, entries)
-        if held := next(_held(facts, policy, way, plan), None):
+        if held := next(_held(facts, policy, way, plan, migrates=selection.migrates), None):
             notes = tuple(_named(entries, "would take back"))
             return Plan(tuple(_said(entries, Status.HELD, held)), notes=notes)
         return replace(plan, undoes=undoes, leave=leave, notes=plan.notes + _LEAVES * leave)
@@ -238,7 +240,9 @@ def _texts(document: Document) -> list[Any]:
 # Why not -----------------------------------------------------------------------------------------
 
 
-def _held(facts: HostFacts, policy: Policy, way: Way, plan: Plan) -> Iterator[str]:
+def _held(
+    facts: HostFacts, policy: Policy, way: Way, plan: Plan, *, migrates: bool
+) -> Iterator[str]:
     """Why the host is left alone."""
     then = _afterwards(facts, way)
     target = facts.daemon_file.value.target
@@ -249,8 +253,8 @@ def _held(facts: HostFacts, policy: Policy, way: Way, plan: Plan) -> Iterator[st
         for path in way.changed:
             if way.after[path].content is None and path in _texts(then.document.value):
                 yield f"dockerd would not start: {target} still names {path}"
-        if _data_moves(facts, then) and (why := would_hide_data(facts, policy)):
-            yield why
+        if not migrates and _data_moves(facts, then) and (why := would_hide_data(facts, policy)):
+            yield f"{why}, and --undo takes them back"
     if plan.disruption > policy.max_disruption:
         yield f"would cost: {plan.disruption}; oakum_max_disruption is {policy.max_disruption}"
 

@@ -25,11 +25,11 @@ def report_schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "oakum report",
-        "description": "What one run of oakum audit, plan, apply or rollback has to say.",
+        "description": "What one run of oakum audit, plan, apply, rollback or migrate has to say.",
         **_object(
             schema={"const": json.SCHEMA},
             oakum=TEXT,
-            command={"enum": ["audit", "plan", "apply", "rollback"]},
+            command={"enum": ["audit", "plan", "apply", "rollback", "migrate"]},
             profile=TEXT,
             started=UTC,
             finished=UTC,
@@ -41,6 +41,7 @@ def report_schema() -> Schema:
         "$defs": {
             "host": _host(),
             "finding": _finding(),
+            "migration": _migration(),
             "change": _change(),
             "impact": _object(container=TEXT, effect=TEXT, reason=TEXT),
         },
@@ -105,6 +106,42 @@ def _summary() -> Schema:
 
 
 def _host() -> Schema:
+    found = _every_host()
+    found["properties"]["migration"] = _ref("migration")
+    return found
+
+
+def _migration() -> Schema:
+    room = _object(folder=TEXT, needed=COUNT, free=COUNT)
+    return {
+        "description": "What oakum migrate carries over; sizes in bytes.",
+        **_object(
+            id=TEXT,
+            kind={"enum": ["userns-remap", "storage-driver"]},
+            state=TEXT,
+            back={"type": "boolean", "description": "Whether this is the undo."},
+            change=TEXT_OR_NULL,
+            root=TEXT,
+            scratch=TEXT,
+            images=COUNT,
+            image_bytes=COUNT,
+            without_tag=COUNT,
+            volumes=COUNT,
+            volume_bytes=COUNT,
+            elsewhere=_list(TEXT),
+            foreign=_list(TEXT),
+            containers=_list(TEXT),
+            running=_list(TEXT),
+            need_host=_list(TEXT),
+            networks=_list(TEXT),
+            lost_networks=_list(TEXT),
+            rooms=_list(room),
+            aside=COUNT,
+        ),
+    }
+
+
+def _every_host() -> Schema:
     return _object(
         name=TEXT,
         groups=_list(TEXT),

@@ -64,7 +64,7 @@ def would_hide_data(facts: HostFacts, policy: Policy) -> str | None:
     gigabytes = facts.image_bytes.value / 1e9
     return (
         f"would hide {images} images ({gigabytes:.1f} GB), {containers} containers and "
-        f"{volumes} volumes; move them first or start with an empty data root"
+        f"{volumes} volumes; oakum migrate userns-remap carries images and volumes over"
     )
 
 
