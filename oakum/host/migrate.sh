@@ -429,9 +429,9 @@ unhex() {
 
 # stop_all: with live-restore they would live on as nobody's children.
 stop_all() {
-    client ps --no-trunc --format '{{.ID}} {{.Names}}' >"$dir/ran.new" || fail "cannot list the containers"
+    client ps --no-trunc --format '{{.ID}} {{.Names}}' >"$dir/ran.now" || fail "cannot list the containers"
     touch "$dir/ran"
-    sort -u "$dir/ran" "$dir/ran.new" | keep ran || fail "cannot write $dir"
+    sort -u "$dir/ran" "$dir/ran.now" | keep ran || fail "cannot write $dir"
     stop_running
     step "stop $(wc -l <"$dir/ran" | tr -d ' ') containers"
 }
