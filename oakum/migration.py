@@ -276,10 +276,14 @@ def build(
         return _held(plan, f"the host lacks {', '.join(found.missing)}")
     moved = _migration(request, found, (root, users, groups), policy, facts)
     if begun and last:
-        moved = replace(moved, id=last.id, state=state, change=last.change, scratch=last.scratch)
+        moved = replace(moved, id=last.id, state=state, change=last.change)
     else:
-        scratch = request.scratch or f"{FOLDER}/{identity}"
-        moved = replace(moved, id=identity, scratch=f"{scratch.rstrip('/')}/oakum-{identity}")
+        moved = replace(moved, id=identity)
+    if begun and last and state != "begun":
+        moved = replace(moved, scratch=last.scratch)
+    else:
+        parent = (request.scratch or f"{FOLDER}/{moved.id}").rstrip("/")
+        moved = replace(moved, scratch=f"{parent}/oakum-{moved.id}")
     moved = replace(moved, rooms=rooms(moved, found))
     short = [room for room in moved.rooms if room.free < room.needed]
     if short:

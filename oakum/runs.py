@@ -153,8 +153,11 @@ def migrate(inventory: str, given: Given, request: Request) -> NoReturn:
             click.echo(screen.page(page, given, ExitCode.OK, None, None, stderr=True), err=True)
         yes = [name for name in ready if name in agreed_to or (asks and _agrees(name))]
         if not given["dry_run"]:
-            for name in set(ready) - set(yes):
-                rows[name] = not_reached(rows[name], "nobody said yes for this host")
+            for name, row in rows.items():
+                if name in ready and name not in yes:
+                    rows[name] = not_reached(row, "nobody said yes for this host")
+                elif name not in ready and row.plan and not row.error:
+                    rows[name] = replace(row, outcome=Outcome.UNCHANGED)
             fleet.targets = {name: fleet.targets[name] for name in yes}
             rows |= _migrated(inventory, fleet, given, {name: rows[name] for name in yes})
     found = tuple(rows[name] for name in order)
