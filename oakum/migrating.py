@@ -15,10 +15,11 @@ from oakum.deploy import Road, new_transaction_id, whoami
 from oakum.facts import CannotTell, HostFacts
 from oakum.history import looked_at, remembered
 from oakum.manifest import About
-from oakum.migration import FOLDER, Request, Survey
+from oakum.migration import FOLDER, Request
 from oakum.model import Kind, Migration, Plan
 from oakum.policy import Policy
 from oakum.probe import NoAnswer, ask, read, script
+from oakum.survey import Survey, survey
 
 READING: Final = 1800
 """Seconds that counting may take: what volumes hold is added up file by file."""
@@ -42,7 +43,7 @@ def migrating(request: Request) -> Road:
 def surveyed(host: Host, scratch: str | None, root: str) -> Survey:
     """What lies on a connected host. Raises NoAnswer."""
     call = shlex.join(["survey", scratch or FOLDER, root or "-"])
-    return ask(host, f"{script('survey.sh')}{call}\n", migration.survey, READING)
+    return ask(host, f"{script('survey.sh')}{call}\n", survey, READING)
 
 
 def _look(request: Request, host: Host, policy: Policy) -> tuple[HostFacts, Plan]:

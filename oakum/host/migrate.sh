@@ -377,8 +377,9 @@ mountpoint_of() { sed -n 's/^at //p' "$dir/volumes/$1"; }
 within_range() {
     for name in $(volumes); do
         has_data_here "$name" || continue
-        odd=$(find "$(mountpoint_of "$name")" \( -uid +$(($(ids "$users") - 1)) -o \
-            -gid +$(($(ids "$groups") - 1)) \) 2>/dev/null | head -n 1)
+        odd=$(find "$(mountpoint_of "$name")" -exec stat -c '%u %g %n' {} + 2>/dev/null |
+            awk -v users="$(ids "$users")" -v groups="$(ids "$groups")" '
+                /^[0-9]+ [0-9]+ / && ($1 >= users || $2 >= groups) { $1 = $2 = ""; print; exit }')
         [ -z "$odd" ] || fail "$odd belongs to a user or group beyond the $(ids "$users") of the range"
     done
 }
@@ -597,7 +598,7 @@ copy() {
     find . -exec stat -c '%u %g' {} + 2>/dev/null | sort -u >"$dir/owners"
     while read -r user group; do
         owner=$(shifted "$user" "$users"):$(shifted "$group" "$groups")
-        find . -uid "$user" -gid "$group" -exec sh -c \
+        find . -user "$user" -group "$group" -exec sh -c \
             'owner=$1 && cd "$2" && shift 2 && exec chown -h "$owner" "$@"' sh "$owner" "$2" {} + 2>"$dir/said" ||
             fail "chown: $(tail -n 1 "$dir/said")"
     done <"$dir/owners"
