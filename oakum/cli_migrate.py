@@ -47,6 +47,8 @@ def migrate(kind: str, inventory: str, yes: bool, **given: Any) -> NoReturn:
             "migrate wants a yes for each host, since the containers of each stop and have to be "
             "made again: --yes-for HOST"
         )
+    if given["executor"] not in ("auto", "here"):
+        screen.refuse("migrate visits one host after the other from this process: no --executor")
     scratch = given["scratch"]
     if scratch is not None and (
         not scratch.startswith("/") or "\n" in scratch or len(scratch) > 200

@@ -223,6 +223,7 @@ def _migration(
         foreign=tuple(one.name for one in found.volumes if one.driver != "local"),
         containers=tuple(one.name for one in found.containers),
         running=tuple(one.name for one in found.containers if one.state == "running"),
+        one_off=tuple(one.name for one in found.containers if one.one_off),
         need_host=tuple(one.name for one in found.containers if remap and one.needs_host),
         networks=tuple(name for name, driver, _ in found.networks if remap and driver in made),
         lost_networks=tuple(
@@ -285,6 +286,8 @@ def notes(moved: Migration, *, resumed: bool = False) -> Iterator[str]:
         )
     if moved.running:
         yield f"stops {len(moved.running)} containers: {_named(moved.running)}"
+    if moved.one_off:
+        yield f"gone for good when they stop, also for an undo (--rm): {_named(moved.one_off)}"
     if moved.need_host:
         yield f"need --userns=host when they are made again: {_named(moved.need_host)}"
     if moved.elsewhere and moved.users:

@@ -194,6 +194,7 @@ class Migration:
     foreign: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
+    one_off: tuple[str, ...] = ()
     need_host: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     lost_networks: tuple[str, ...] = ()

@@ -27,11 +27,13 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A container, running or not. ``needs_host``: it does not start in a user namespace."""
+    """A container, running or not. ``needs_host``: it does not start in a user namespace;
+    ``one_off``: it is removed when it ends."""
 
     name: str
     state: str
     needs_host: bool
+    one_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def survey(output: Sequence[str]) -> Survey:
             layers=size(_text(raw, "layers")),
             images=tuple((int(tags), int(digests)) for tags, digests in _rows(raw, "images", 2)),
             volumes=tuple(_volume(row) for row in _rows(raw, "volumes", 4)),
-            containers=tuple(_container(row) for row in _rows(raw, "containers", 6)),
+            containers=tuple(_container(row) for row in _rows(raw, "containers", 7)),
             networks=tuple((row[0], row[1], row[2]) for row in _rows(raw, "networks", 3)),
             space={row[0]: (row[1], int(row[2]) * 1024) for row in _rows(raw, "space", 3)},
             aside=None if (kept := _text(raw, "aside")) == "-" else int(kept) * 1024,
@@ -134,9 +136,9 @@ def _volume(row: Sequence[str]) -> Volume:
 
 
 def _container(row: Sequence[str]) -> Held:
-    name, state, privileged, userns, network, pid = row
+    name, state, privileged, userns, network, pid, one_off = row
     host = privileged == "true" or "host" in (network, pid)
-    return Held(name, state, host and userns != "host")
+    return Held(name, state, host and userns != "host", one_off == "true")
 
 
 def _former(row: Sequence[str]) -> Former:

@@ -16,7 +16,11 @@ from oakum.wire import BadProbe
 ID, OLD = identity(9), identity(1)
 GB = 10**9
 BUSY: dict[str, Any] = {"images": 7, "image_bytes": 3 * GB, "container_count": 2, "volumes": 3}
-VFS: dict[str, Any] = {"info": {"Driver": "vfs", "DriverStatus": []}, "images": 3, "image_bytes": GB}
+VFS: dict[str, Any] = {
+    "info": {"Driver": "vfs", "DriverStatus": []},
+    "images": 3,
+    "image_bytes": GB,
+}
 
 TOLD = """\
 oakum-probe 1 begin
@@ -32,9 +36,9 @@ oakum-probe 1 begin
 |cloud\tvendor/thing\t-\t-
 >volumes
 <containers
-|web\trunning\tfalse\t-\tbridge\t-
-|agent\trunning\ttrue\t-\thost\thost
-|tool\texited\ttrue\thost\tdefault\t-
+|web\trunning\tfalse\t-\tbridge\t-\tfalse
+|agent\trunning\ttrue\t-\thost\thost\tfalse
+|tool\texited\ttrue\thost\tdefault\t-\ttrue
 >containers
 <networks
 |app\tbridge\tlocal
@@ -98,7 +102,7 @@ def test_a_survey_is_read() -> None:
     assert found.containers == (
         Held("web", "running", False),
         Held("agent", "running", True),
-        Held("tool", "exited", False),
+        Held("tool", "exited", False, True),
     )
     assert found.space["/var/lib/docker"] == ("1", 51_200_000_000)
 
@@ -149,6 +153,7 @@ def test_a_fresh_migration() -> None:
     assert "not carried over: 3 containers" in notes
     assert "stops 2 containers: web, agent" in notes
     assert "need --userns=host when they are made again: agent" in notes
+    assert "gone for good when they stop, also for an undo (--rm): tool" in notes
     assert "1 images are known by digest alone" in notes
 
 

@@ -84,6 +84,7 @@ launch() {
         mv -f "$dir/next/wanted" "$dir/next/switch.sh" "$dir/next/migrate.sh" "$dir" ||
             turn_away "cannot write $STATE"
         rm -rf "$dir/next"
+        rm -f "$dir/crash"
         [ -z "${OAKUM_CRASH-}" ] || printf '%s' "$OAKUM_CRASH" >"$dir/crash"
         [ ! -e "$dir/journal" ] || cat "$dir/journal" >>"$dir/journal.former"
         printf '' >"$dir/journal" || turn_away "cannot write $STATE"

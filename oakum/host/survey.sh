@@ -9,7 +9,7 @@
 #   layers                     what `docker system df` says of all images
 #   images                     a line for each: tags, digests without a tag
 #   volumes                    name, driver, kilobytes or -, options or -
-#   containers                 name, state, privileged, userns, network and pid mode
+#   containers                 name, state, privileged, userns, network and pid mode, auto-remove
 #   networks                   name, driver, of those that are not the engine's own
 #   space                      folder, device, kilobytes free: of the data root and of the archive
 #   aside                      kilobytes that lie in the target root already, - where it is not there
@@ -79,7 +79,7 @@ say_containers() {
     # shellcheck disable=SC2046  # one word for each
     set -- $(client ps -aq --no-trunc)
     [ $# = 0 ] || client inspect --format \
-        '{{.Name}} {{.State.Status}} {{.HostConfig.Privileged}} {{or .HostConfig.UsernsMode "-"}} {{or .HostConfig.NetworkMode "-"}} {{or .HostConfig.PidMode "-"}}' \
+        '{{.Name}} {{.State.Status}} {{.HostConfig.Privileged}} {{or .HostConfig.UsernsMode "-"}} {{or .HostConfig.NetworkMode "-"}} {{or .HostConfig.PidMode "-"}} {{.HostConfig.AutoRemove}}' \
         "$@" | tr ' ' '\t' | sed 's/^\///'
 }
 

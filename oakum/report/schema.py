@@ -132,6 +132,7 @@ def _migration() -> Schema:
             foreign=_list(TEXT),
             containers=_list(TEXT),
             running=_list(TEXT),
+            one_off=_list(TEXT),
             need_host=_list(TEXT),
             networks=_list(TEXT),
             lost_networks=_list(TEXT),

@@ -285,6 +285,16 @@ def test_refused_lost_and_without_power(host: LabHost, operator: Team) -> None:
     before, listed, running = files(host), images(host), set(host.running())
     text = host.read(DAEMON_JSON)
 
+    # dockerd refuses the change when it is restarted: the transaction is rolled back
+    dropin = "/etc/systemd/system/docker.service.d/no.conf"
+    refusing = "! grep -q userns-remap /etc/docker/daemon.json"
+    host.write(dropin, f"[Service]\nExecStartPre=/bin/sh -c '{refusing}'\n")
+    host.run("systemctl daemon-reload")
+    seen = migrate(me)
+    assert (seen.code, seen.host()["outcome"]) == (4, "rolled-back"), seen.out + seen.err
+    assert (files(host), set(host.running())) == (before, running)
+    host.run(f"rm {dropin} && systemctl daemon-reload")
+
     me.crash("switch:pause")  # somebody edits daemon.json meanwhile: the transaction refuses
     with started(me) as cut:
         paused(host, "switch")
