@@ -161,9 +161,10 @@ def migrate(inventory: str, given: Given, request: Request) -> NoReturn:
             fleet.targets = {name: fleet.targets[name] for name in yes}
             rows |= _migrated(inventory, fleet, given, {name: rows[name] for name in yes})
     found = tuple(rows[name] for name in order)
-    report = Report("plan" if given["dry_run"] else "migrate", profiles, started, _now(), found)
+    looks = given["dry_run"] and given["form"] == "text"  # a page of what would be
+    report = Report("plan" if looks else "migrate", profiles, started, _now(), found)
     code = exit_code_of(report, Severity.LOW)
-    screen.write(replace(report, command="migrate"), given, code, None, time.monotonic() - clock)
+    screen.write(report, given, code, None, time.monotonic() - clock)
     sys.exit(code)
 
 

@@ -247,7 +247,7 @@ switched_now() {
 
 prepare() {
     enough_room
-    record_before
+    files_now | keep before || fail "cannot write $dir"
     save
     record_volumes
     [ -z "$users" ] || within_range
@@ -284,10 +284,6 @@ enough_room() {
     [ ! -s "$dir/room" ] || fail "$(cat "$dir/room")"
 }
 
-record_before() {
-    [ ! -e "$dir/before" ] || return 0
-    files_now | keep before || fail "cannot write $dir"
-}
 files_now() {
     for file in "$config" /etc/subuid /etc/subgid; do
         if [ -e "$file" ]; then sha256sum "$file"; else echo "absent $file"; fi
@@ -508,7 +504,7 @@ load() {
     forget_bridges
     archive=$scratch/images.tar
     if [ -s "$dir/images" ]; then
-        sha256sum -c "$dir/archive.sha256" >/dev/null 2>&1 || fail "the archive $archive is not what was saved"
+        sha256sum -c "$dir/archive.sha256" >/dev/null 2>&1 || fail "the archive $archive is not what was saved; undo this"
         point load-begins
         within 86400 load -q -i "$archive" >"$dir/said" 2>&1 || fail "docker load: $(tail -n 1 "$dir/said")"
     fi
@@ -681,7 +677,12 @@ undo() {
     # Now, for containers that start by themselves write at once.
     [ -e "$dir/compared" ] || compare_volumes
     if is_switched; then
-        [ -n "$transaction" ] || fail "no transaction of ours made the change, so none takes it back"
+        if [ -z "$transaction" ]; then
+            step "verify the change is none of ours and stays; nothing is undone but the archive"
+            forget_archive
+            reached undone
+            ended confirmed
+        fi
         stop_running
         step "stop what runs since"
         note_networks
