@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from oakum import __version__, cli_cloud, cli_nodes, options, screen
+from oakum import __version__, cli_cloud, cli_migrate, cli_nodes, options, screen
 from oakum.model import Severity
 
 if TYPE_CHECKING:
@@ -225,6 +225,7 @@ def bridge(address: str) -> None:
 oakum.add_command(cli_nodes.bootstrap)
 oakum.add_command(cli_cloud.cloud_init)
 oakum.add_command(cli_nodes.upgrade)
+oakum.add_command(cli_migrate.migrate)
 
 
 # What needs no host ------------------------------------------------------------------------------

@@ -108,6 +108,11 @@ def change(plan: Plan, facts: HostFacts, policy: Policy, transaction_id: str) ->
     )
 
 
+def follow(plan: Plan, transaction_id: str) -> None:
+    """Call the operation that waits for a transaction which is on the current host already."""
+    operations.follow(name="Follow the transaction", transaction_id=transaction_id)
+
+
 def whoami() -> str:
     """Who changes hosts from here, such as ``ann@desk``, as one word for a ledger."""
     try:
@@ -126,11 +131,17 @@ class Road:
 
     ``look`` reads the host and plans. ``check`` reads it again after a plan was carried out: facts,
     the plan with what its findings are now, and what is left to do, None when nothing is. Both
-    raise NoAnswer.
+    raise NoAnswer. ``carry`` calls the operations that carry a plan out, and ``follow`` those that
+    wait for what is on its way. ``reading`` and ``most`` are the seconds that looking and carrying
+    may take, where the policy's own are not enough.
     """
 
     look: Callable[[Host, Policy], tuple[HostFacts, Plan]]
     check: Callable[[Host, Policy, Plan], tuple[HostFacts, Plan, str | None]]
+    carry: Callable[[Plan, HostFacts, Policy, str], None] = change
+    follow: Callable[[Plan, str], None] = follow
+    reading: int | None = None
+    most: int | None = None
 
 
 def _look(host: Host, policy: Policy) -> tuple[HostFacts, Plan]:

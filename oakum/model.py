@@ -182,6 +182,55 @@ class Impact:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes that a migration needs in a folder's file system, and those that are free there."""
+
+    folder: str
+    needed: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """What a migration carries over on one host, and what it does not.
+
+    ``id`` names its folder below /var/lib/oakum/migrations, ``kind`` is the control, ``state`` how
+    far it came. ``back`` says that it is the undo. ``change`` is the id of the transaction that
+    made the change, None where there was none yet. ``root`` is where the data will lie. Bytes are
+    of images as they share layers, and of what volumes take on the disk; ``aside`` is what lies in
+    ``root`` already. ``elsewhere`` are volumes whose data is not in the data root, ``foreign``
+    those of other drivers, which are not carried. ``users`` and ``groups`` are ranges such as
+    ``100000:65536`` that ids are shifted into, empty where they stay.
+    """
+
+    id: str
+    kind: str
+    state: str = "begun"
+    back: bool = False
+    change: str | None = None
+    driver: str = ""
+    root: str = ""
+    scratch: str = ""
+    images: int = 0
+    image_bytes: int = 0
+    without_tag: int = 0
+    volumes: int = 0
+    volume_bytes: int = 0
+    elsewhere: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
+    one_off: tuple[str, ...] = ()
+    need_host: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    lost_networks: tuple[str, ...] = ()
+    rooms: tuple[Room, ...] = ()
+    aside: int = 0
+    users: str = ""
+    groups: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What oakum would do to one host: data, no behaviour.
 
@@ -197,7 +246,8 @@ class Plan:
     Of a bootstrap only: ``install`` is how the engine comes to the host, kept from starting, and
     another plan follows; ``start`` says that it is started for the first time.
 
-    Of an upgrade only: ``upgrade`` are the packages that are replaced, and by which release.
+    Of an upgrade only: ``upgrade`` are the packages that are replaced, and by which release. Of a
+    migration only: ``migration`` is what it carries over.
     """
 
     findings: tuple[Finding, ...]
@@ -213,11 +263,12 @@ class Plan:
     install: Installation | None = None
     start: bool = False
     upgrade: Installation | None = None
+    migration: Migration | None = None
 
     @property
     def acts(self) -> bool:
         """Whether there is something to do on the host itself."""
-        return bool(self.changes or self.undoes or self.leave)
+        return bool(self.changes or self.undoes or self.leave or self.migration)
 
     @property
     def idle(self) -> bool:

@@ -29,7 +29,7 @@ Commands = Generator[PyinfraCommand, None, None]
 def refuse(reason: str | None) -> Commands:
     """Fail this host, and only this one, with a reason; None does nothing."""
     if reason is not None:
-        yield StringCommand(_failing(reason))
+        yield StringCommand(failing(reason))
 
 
 @operation()
@@ -69,7 +69,7 @@ def transaction_command(plan: Plan, facts: HostFacts, policy: Policy, about: Abo
     """The shell text of a plan's transaction, or None when it changes neither file nor service."""
     files = [change for change in plan.changes if change.kind is Kind.FILE]
     if odd := [change.path for change in files if not _is_text(change.after)]:
-        return _failing(f"cannot be sent in a command, for it is no text: {', '.join(odd)}")
+        return failing(f"cannot be sent in a command, for it is no text: {', '.join(odd)}")
     calls = manifest.calls(plan, facts, policy, about)
     if not calls:
         return None
@@ -77,15 +77,14 @@ def transaction_command(plan: Plan, facts: HostFacts, policy: Policy, about: Abo
     leaving = " leaving" if plan.leave else ""
     text = (
         f"{script('launch.sh')}begin {about.id}\n"
-        f"{_here('transaction.sh', script('transaction.sh'), about.id)}"
-        f"{''.join(_here(name, script(name), about.id) for name in _parts(plan))}"
-        f"{_here('manifest', lines + END, about.id)}"
+        f"{here('transaction.sh', script('transaction.sh'), about.id)}"
+        f"{''.join(here(name, script(name), about.id) for name in _parts(plan))}"
+        f"{here('manifest', lines + END, about.id)}"
         f"start\nfollow {about.id}{leaving}\n"
     )
-    # pyinfra quotes the text once more, and every single quote then takes four bytes.
-    if len(text.encode()) + 4 * text.count("'") > MOST_COMMAND:
+    if not fits(text):
         names = ", ".join(change.path for change in files)
-        return _failing(f"too much to send in one command: {names}")
+        return failing(f"too much to send in one command: {names}")
     return text
 
 
@@ -116,7 +115,7 @@ def soak_command(transaction_id: str) -> str:
     return (
         f"dir=/var/lib/oakum/txn/{id}\n"
         f"give_up() {{ echo 'failed: there is no' {id} 'here' >&2; exit 1; }}\n"
-        f"{_here('soak.sh', script('transaction.sh'), transaction_id)}"
+        f"{here('soak.sh', script('transaction.sh'), transaction_id)}"
         f'sh "$dir/soak.sh" soak {id} </dev/null; code=$?; rm -f "$dir/soak.sh"; exit $code\n'
     )
 
@@ -131,11 +130,17 @@ def held(lines: Sequence[str]) -> None:
         raise BadProbe("the host did not say that the change held")
 
 
+def fits(text: str) -> bool:
+    """Whether one command can carry a shell text: pyinfra quotes it once more, and every single
+    quote then takes four bytes."""
+    return len(text.encode()) + 4 * text.count("'") <= MOST_COMMAND
+
+
 END: Final = "# end\n"
 """The last line of what is sent as a file: without it, the file was cut off."""
 
 
-def _here(name: str, text: str, mark: str) -> str:
+def here(name: str, text: str, mark: str) -> str:
     """Lines that write ``text`` to a file of the transaction; ``mark`` is no line of it."""
     return f"cat >\"$dir/{name}\" <<'{mark}' || give_up\n{text}{mark}\n"
 
@@ -148,6 +153,6 @@ def _is_text(content: bytes | None) -> bool:
         return False
 
 
-def _failing(reason: str) -> str:
+def failing(reason: str) -> str:
     """A command that does nothing but fail with a reason."""
     return f"echo {shlex.quote(reason)} >&2; exit 1"

@@ -96,14 +96,17 @@ def read(host: Host, *, setuid: bool = False) -> HostFacts:
         raise
 
 
-def ask(host: Host, text: str, understand: Callable[[Sequence[str]], T]) -> T:
-    """What ``understand`` makes of the lines that a shell text prints on a connected host.
+def ask(
+    host: Host, text: str, understand: Callable[[Sequence[str]], T], limit: int | None = None
+) -> T:
+    """What ``understand`` makes of the lines that a shell text prints on a connected host, within
+    ``limit`` seconds, as of ``run``.
 
     Raises:
         NoAnswer: the connection, the shell, sudo or the text failed, or ``understand`` raised
             BadProbe.
     """
-    done, output = run(host, text)
+    done, output = run(host, text, limit)
     try:
         return understand(output.stdout_lines)
     except BadProbe as error:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -20,12 +21,17 @@ from oakum.events import BadLog, Events, Past, Sink
 from oakum.exit_codes import ExitCode
 from oakum.exit_codes import of as exit_code_of
 from oakum.fleet import Fleet
+from oakum.layers import Layer
 from oakum.live import Live
+from oakum.migrating import migrating
+from oakum.migration import Request
 from oakum.model import HostReport, Outcome, Report, Severity
 from oakum.policy import PolicyError
+from oakum.report import printable
 from oakum.rollout import Rollout
-from oakum.schedule import BadSchedule, Order
+from oakum.schedule import BadSchedule, Order, Strategy, amount
 from oakum.selection import EmptySelection, SelectionError, load_inventory, select
+from oakum.visit import not_reached
 from oakum.waivers import Host, as_json, as_text, listed
 
 Given = Mapping[str, Any]
@@ -120,6 +126,72 @@ def _change(
     )
 
 
+def migrate(inventory: str, given: Given, request: Request) -> NoReturn:
+    """Count what a migration would carry, ask for each host, carry it out, report, and end."""
+    agreed_to: tuple[str, ...] = given["yes_for"]
+    asks = not agreed_to and not given["dry_run"]
+    if asks and not sys.stdin.isatty():
+        screen.refuse(
+            "migrate asks for each host, and nobody is there to answer; use --yes-for HOST, or "
+            "--dry-run to see what it would carry over"
+        )
+    _writable(given["output"])
+    started, clock = _now(), time.monotonic()
+    chosen = {
+        "oakum_only": [request.kind],
+        "oakum_skip": [],
+        "oakum_max_disruption": "migration",
+        **({"oakum_userns_remap": "enforce"} if request.kind == "userns-remap" else {}),
+    }
+    with _fleet(inventory, given, migrating(request), [Layer("oakum migrate", chosen)]) as fleet:
+        if odd := sorted(set(agreed_to) - set(fleet.targets)):
+            screen.refuse(
+                f"--yes-for {odd[0]}: no such host here; {', '.join(fleet.targets)}"[:500]
+            )
+        order = list(fleet.targets)
+        with _told("counting", fleet, given) as told:
+            rows = {row.name: row for row in Rollout(fleet, told).look()}
+        profiles = fleet.profiles
+        ready = [name for name, row in rows.items() if row.plan and row.plan.migration]
+        if asks and ready:
+            page = Report("plan", profiles, started, _now(), tuple(rows[name] for name in ready))
+            click.echo(screen.page(page, given, ExitCode.OK, None, None, stderr=True), err=True)
+        yes = [name for name in ready if name in agreed_to or (asks and _agrees(name))]
+        if not given["dry_run"]:
+            for name, row in rows.items():
+                if name in ready and name not in yes:
+                    rows[name] = not_reached(row, "nobody said yes for this host")
+                elif name not in ready and row.plan and not row.error:
+                    rows[name] = replace(row, outcome=Outcome.UNCHANGED)
+            fleet.targets = {name: fleet.targets[name] for name in yes}
+            rows |= _migrated(inventory, fleet, given, {name: rows[name] for name in yes})
+    found = tuple(rows[name] for name in order)
+    looks = given["dry_run"] and given["form"] == "text"  # a page of what would be
+    report = Report("plan" if looks else "migrate", profiles, started, _now(), found)
+    code = exit_code_of(report, Severity.LOW)
+    screen.write(report, given, code, None, time.monotonic() - clock)
+    sys.exit(code)
+
+
+def _migrated(
+    inventory: str, fleet: Fleet, given: Given, agreed: dict[str, HostReport]
+) -> dict[str, HostReport]:
+    """The rows of hosts that were migrated, one after the other until one fails."""
+    if not agreed:
+        return {}
+    strategy = Strategy(batches=(amount("1"),))
+    with _told("migrating", fleet, given) as told:
+        rows = Rollout(fleet, told, strategy=strategy).change("migrate", inventory, agreed)
+    return {row.name: row for row in rows}
+
+
+def _agrees(name: str) -> bool:
+    """Whether somebody at the terminal says yes for a host: by ``y`` or by its name."""
+    shown = printable(name)
+    answer = click.prompt(f"Migrate {shown}? [y or its name/N]", default="", err=True)
+    return answer.strip() in ("y", "yes", name)
+
+
 def _past(word: str | None, command: str, inventory: str, fleet: Fleet) -> Past | None:
     """The run that is to be resumed, if it was the same command on the same hosts."""
     if word is None:
@@ -194,7 +266,9 @@ def _writable(output: Path | None) -> None:
 
 
 @contextmanager
-def _fleet(inventory: str, given: Given, road: Road) -> Iterator[Fleet]:
+def _fleet(
+    inventory: str, given: Given, road: Road, chosen: Sequence[Layer] = ()
+) -> Iterator[Fleet]:
     """The fleet that is meant; what is wrong with the arguments ends here, before any host."""
     with complaining():
         below, above = options.layers_of(given)
@@ -202,7 +276,7 @@ def _fleet(inventory: str, given: Given, road: Road) -> Iterator[Fleet]:
             inventory,
             limit=given["limit"],
             below=below,
-            above=above,
+            above=[*above, *chosen],
             access=options.access_of(given),
             road=road,
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from oakum.controls import controls
 from oakum.controls.base import ABSENT, HostPackage
-from oakum.controls.daemon.userns_remap import would_hide_data
+from oakum.controls.daemon.userns_remap import hidden, would_hide_data
 from oakum.controls.daemon_key import at_next_start, daemon_file_guards
 from oakum.engine.catalogue import reloadable
 from oakum.engine.document import Document, Malformed, loads
@@ -35,10 +35,12 @@ class NotInForce(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to take back: the last change; all after ``to``, an id; or ``everything``."""
+    """What to take back: the last change; all after ``to``, an id; or ``everything``. ``migrates``
+    says that data which moves is seen to."""
 
     to: str | None = None
     everything: bool = False
+    migrates: bool = False
 
 
 def chosen(history: History, selection: Selection) -> tuple[Entry, ...]:
@@ -80,7 +82,7 @@ def _built(facts: HostFacts, history: History, policy: Policy, selection: Select
         if way.conflicts:
             return Plan(way.conflicts, notes=tuple(_named(entries, "would take back")))
         plan = _planned(facts, policy, way, entries)
-        if held := next(_held(facts, policy, way, plan), None):
+        if held := next(_held(facts, policy, way, plan, migrates=selection.migrates), None):
             notes = tuple(_named(entries, "would take back"))
             return Plan(tuple(_said(entries, Status.HELD, held)), notes=notes)
         return replace(plan, undoes=undoes, leave=leave, notes=plan.notes + _LEAVES * leave)
@@ -238,7 +240,9 @@ def _texts(document: Document) -> list[Any]:
 # Why not -----------------------------------------------------------------------------------------
 
 
-def _held(facts: HostFacts, policy: Policy, way: Way, plan: Plan) -> Iterator[str]:
+def _held(
+    facts: HostFacts, policy: Policy, way: Way, plan: Plan, *, migrates: bool
+) -> Iterator[str]:
     """Why the host is left alone."""
     then = _afterwards(facts, way)
     target = facts.daemon_file.value.target
@@ -249,20 +253,26 @@ def _held(facts: HostFacts, policy: Policy, way: Way, plan: Plan) -> Iterator[st
         for path in way.changed:
             if way.after[path].content is None and path in _texts(then.document.value):
                 yield f"dockerd would not start: {target} still names {path}"
-        if _data_moves(facts, then) and (why := would_hide_data(facts, policy)):
-            yield why
+        if not migrates and (kind := _data_moves(facts, then)):
+            if facts.dockerd.value is None:
+                yield from filter(None, [would_hide_data(facts, policy)])
+            elif why := hidden(facts):
+                yield f"{why}; after a migration: oakum migrate {kind} --undo"
     if plan.disruption > policy.max_disruption:
         yield f"would cost: {plan.disruption}; oakum_max_disruption is {policy.max_disruption}"
 
 
-def _data_moves(facts: HostFacts, then: HostFacts) -> bool:
-    """Whether dockerd would look for its data elsewhere. Without storage-driver it keeps what is in
-    effect."""
+def _data_moves(facts: HostFacts, then: HostFacts) -> str | None:
+    """The key by which dockerd would look for its data elsewhere, if one does. Without
+    storage-driver it keeps what is in effect."""
     keys = _changed_keys(facts.document.value, then.document.value)
+    if "userns-remap" in keys:
+        return "userns-remap"
     if "storage-driver" in keys and facts.dockerd.value:
         driver = then.document.value.settings.get("storage-driver")
-        return "userns-remap" in keys or driver not in (None, facts.info.value.get("Driver"))
-    return bool(keys & {"userns-remap", "storage-driver"})
+        keeps = driver in (None, facts.info.value.get("Driver"))
+        return None if keeps else "storage-driver"
+    return "storage-driver" if "storage-driver" in keys else None
 
 
 # What is said ------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pyinfra.api.host import Host
 from pyinfra.context import ctx_host
 
 from oakum import operations
-from oakum.deploy import HARDEN, Road, change, new_transaction_id
+from oakum.deploy import HARDEN, Road, new_transaction_id
 from oakum.facts import HostFacts, Read
 from oakum.history import ledger
 from oakum.model import HostReport, Outcome, Plan, Step
@@ -140,7 +140,7 @@ def _connect(target: Target) -> None:
 
 
 def _planned(target: Target) -> tuple[HostReport, HostFacts]:
-    with _limited(target.policy.time_limits.probe, "reading the host"):
+    with _limited(_reading(target), "reading the host"):
         facts, plan = target.road.look(target.host, target.policy)
     row = HostReport(name=target.host.name, groups=target.groups, facts=facts.summary(), plan=plan)
     return row, facts
@@ -179,11 +179,11 @@ def _carried_out(target: Target, row: HostReport, facts: HostFacts) -> HostRepor
         return replace(row, outcome=Outcome.UNCHANGED, transaction=None)
     try:
         with _limited(_most(target, packages=bool(plan.upgrade)), "the change"):
-            change(plan, facts, target.policy, transaction_id)
+            target.road.carry(plan, facts, target.policy, transaction_id)
     except (NestedOperationError, NoAnswer) as error:
         lost = _verdict(target.host) is None and _lost(target.host)
         if lost or isinstance(error, NoAnswer):
-            _catch_up(target, transaction_id)
+            _catch_up(target, plan, transaction_id)
         return _ended(target, row, plan)
     return _verified(target, row, plan)
 
@@ -219,6 +219,8 @@ def _ended(target: Target, row: HostReport, plan: Plan) -> HostReport:
 def _most(target: Target, *, packages: bool = False) -> float:
     """Seconds after which no transaction can still be at it, by ``overdue_after`` of its script;
     and those that packages may take: in an upgrade to be fetched, to come, and to go back."""
+    if target.road.most is not None:
+        return target.road.most
     limits = target.policy.time_limits
     return (
         limits.install * (3 if packages else 1)
@@ -227,6 +229,10 @@ def _most(target: Target, *, packages: bool = False) -> float:
         + limits.shadow * 2
         + 360
     )
+
+
+def _reading(target: Target) -> float:
+    return target.road.reading or target.policy.time_limits.probe
 
 
 def _inside(window: Window, facts: HostFacts) -> None:
@@ -263,7 +269,7 @@ def _same(plan: Plan, agreed: Plan | None) -> bool:
 
 def _essence(plan: Plan) -> Plan:
     impact = tuple(hit for hit in plan.impact if hit.effect != LEAVES)
-    return replace(plan, notes=(), impact=impact)
+    return replace(plan, notes=(), impact=impact, migration=None)
 
 
 def _lost(host: Host) -> bool:
@@ -277,21 +283,25 @@ def _lost_client(host: Host) -> bool:
     return client is not None and not (transport and transport.is_active())
 
 
-def _catch_up(target: Target, transaction_id: str) -> None:
+def _catch_up(target: Target, plan: Plan, transaction_id: str) -> None:
     """Follow a transaction whose connection was lost, if the host can be reached again."""
     leave(target.host)
     with suppress(ConnectError, NoAnswer):
         _connect(target)
-        _follow(target, transaction_id)
+        _follow(target, transaction_id, plan)
 
 
-def _follow(target: Target, transaction_id: str) -> None:
-    """Wait until a transaction that is on the host has ended, however it ends."""
+def _follow(target: Target, transaction_id: str, plan: Plan | None = None) -> None:
+    """Wait until what is on its way on the host has ended, however it ends: the carrying out of a
+    plan, or any transaction."""
     with (
         suppress(NestedOperationError, NoAnswer),
         _limited(_most(target, packages=True), "following a transaction"),
     ):
-        operations.follow(name="Follow the transaction", transaction_id=transaction_id)
+        if plan is None:
+            operations.follow(name="Follow the transaction", transaction_id=transaction_id)
+        else:
+            target.road.follow(plan, transaction_id)
 
 
 _UNTOLD: Final = (
@@ -370,7 +380,7 @@ def _started(target: Target, row: HostReport, plan: Plan) -> HostReport:
 
 
 def _checked(target: Target, plan: Plan) -> tuple[HostFacts, Plan, str | None]:
-    limit = target.policy.time_limits.probe
+    limit = _reading(target)
     try:
         with _limited(limit, "reading the host"):
             return target.road.check(target.host, target.policy, plan)

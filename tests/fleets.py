@@ -87,8 +87,8 @@ REMAP = finding(
     severity=Severity.MEDIUM,
     actual=False,
     desired=True,
-    reason="would hide 7 images (3.2 GB), 12 containers and 4 volumes; move them first or start "
-    "with an empty data root",
+    reason="would hide 7 images (3.2 GB), 12 containers and 4 volumes; oakum migrate userns-remap "
+    "carries images and volumes over",
 )
 WAIVED = replace(
     REMAP, status=Status.WAIVED, reason="images are built here (ops, until 2026-06-30)"

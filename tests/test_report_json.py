@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from fleets import DRIFT, FINE, OK, PROXY, REMAP, UNREAD, WAIVED, plan, row
 
-from oakum.model import Outcome
+from oakum.model import Migration, Outcome, Room
 from oakum.report import Standing, standing
 from oakum.report import json as json_report
 from oakum.report.schema import report_schema
@@ -93,12 +93,25 @@ def test_no_key_may_be_missing():
             assert not CHECK.is_valid(less), key
 
 
+def test_a_migration_is_told_where_there_is_one():
+    (row, *rest) = fleets.mixed().hosts
+    moved = Migration(id="x", kind="userns-remap", rooms=(Room("/var/lib/docker", 2, 3),))
+    planned = replace(row, plan=replace(row.plan, migration=moved))
+    document = rendered(replace(fleets.mixed(), command="migrate", hosts=(planned, *rest)))
+    CHECK.validate(document)
+    told = document["hosts"][0]["migration"]
+    assert told["rooms"] == [{"folder": "/var/lib/docker", "needed": 2, "free": 3}]
+    assert "migration" not in document["hosts"][1]
+    del told["images"]
+    assert not CHECK.is_valid(document)
+
+
 def test_keys_are_in_the_order_of_the_contract():
     document, schema = rendered(fleets.mixed()), report_schema()
     host, kinds = document["hosts"][0], schema["$defs"]
     assert list(document) == list(schema["properties"])
     assert list(document["summary"]) == list(schema["properties"]["summary"]["properties"])
-    assert list(host) == list(kinds["host"]["properties"])
+    assert [*host, "migration"] == list(kinds["host"]["properties"])
     assert list(host["findings"][0]) == list(kinds["finding"]["properties"])
     assert list(host["changes"][0]) == list(kinds["change"]["properties"])
     assert list(host["impact"][0]) == list(kinds["impact"]["properties"])

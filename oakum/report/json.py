@@ -4,10 +4,11 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from oakum import __version__
-from oakum.model import Change, Finding, HostReport, Impact, Report
+from oakum.model import Change, Finding, HostReport, Impact, Migration, Report
 from oakum.report import summary
 
 SCHEMA: Final = 1
@@ -41,7 +42,18 @@ def written(document: Mapping[str, Any]) -> str:
 
 
 def host_row(row: HostReport) -> dict[str, Any]:
-    """One host of the report, as the contract has it."""
+    """One host of the report, as the contract has it; ``migration`` where there is one."""
+    moved = row.plan.migration if row.plan else None
+    return _host_row(row) | ({"migration": _migration(moved)} if moved else {})
+
+
+def _migration(moved: Migration) -> dict[str, Any]:
+    hidden = ("users", "groups", "driver")
+    told = {key: value for key, value in asdict(moved).items() if key not in hidden}
+    return told | {"rooms": [asdict(room) for room in moved.rooms]}
+
+
+def _host_row(row: HostReport) -> dict[str, Any]:
     plan = row.plan
     findings = sorted(plan.findings, key=lambda found: found.control) if plan else []
     return {

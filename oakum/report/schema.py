@@ -29,7 +29,9 @@ def report_schema() -> Schema:
         **_object(
             schema={"const": json.SCHEMA},
             oakum=TEXT,
-            command={"enum": ["audit", "plan", "apply", "bootstrap", "rollback", "upgrade"]},
+            command={
+                "enum": ["audit", "plan", "apply", "bootstrap", "migrate", "rollback", "upgrade"]
+            },
             profile=TEXT,
             started=UTC,
             finished=UTC,
@@ -41,6 +43,7 @@ def report_schema() -> Schema:
         "$defs": {
             "host": _host(),
             "finding": _finding(),
+            "migration": _migration(),
             "change": _change(),
             "impact": _object(container=TEXT, effect=TEXT, reason=TEXT),
         },
@@ -77,7 +80,7 @@ def _transaction() -> Schema:
     return _object(
         id=TEXT,
         time=UTC,
-        command={"enum": ["apply", "bootstrap", "rollback", "upgrade"]},
+        command={"enum": ["apply", "bootstrap", "migrate", "rollback", "upgrade"]},
         by=TEXT,
         plan=TEXT,
         controls=_list(TEXT),
@@ -105,6 +108,43 @@ def _summary() -> Schema:
 
 
 def _host() -> Schema:
+    found = _every_host()
+    found["properties"]["migration"] = _ref("migration")
+    return found
+
+
+def _migration() -> Schema:
+    room = _object(folder=TEXT, needed=COUNT, free=COUNT)
+    return {
+        "description": "What oakum migrate carries over; sizes in bytes.",
+        **_object(
+            id=TEXT,
+            kind={"enum": ["userns-remap", "storage-driver"]},
+            state=TEXT,
+            back={"type": "boolean", "description": "Whether this is the undo."},
+            change=TEXT_OR_NULL,
+            root=TEXT,
+            scratch=TEXT,
+            images=COUNT,
+            image_bytes=COUNT,
+            without_tag=COUNT,
+            volumes=COUNT,
+            volume_bytes=COUNT,
+            elsewhere=_list(TEXT),
+            foreign=_list(TEXT),
+            containers=_list(TEXT),
+            running=_list(TEXT),
+            one_off=_list(TEXT),
+            need_host=_list(TEXT),
+            networks=_list(TEXT),
+            lost_networks=_list(TEXT),
+            rooms=_list(room),
+            aside=COUNT,
+        ),
+    }
+
+
+def _every_host() -> Schema:
     return _object(
         name=TEXT,
         groups=_list(TEXT),

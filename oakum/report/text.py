@@ -248,7 +248,8 @@ def _impacts(block: Block, page: _Page) -> Iterator[Text]:
 
 def _journal(block: Block, page: _Page) -> Iterator[Text]:
     row = block.rows[0]
-    if row.steps and (page.verbose or broke(row)):
+    # A migration says in them what it compared, and where it kept what.
+    if row.steps and (page.verbose or broke(row) or page.command == "migrate"):
         yield from _said("steps", phrases.steps(row), page)
     if row.transaction and (page.verbose or broke(row)):
         yield from _said("journal", phrases.journals(block.rows, whole=page.verbose), page)

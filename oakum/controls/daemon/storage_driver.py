@@ -66,7 +66,7 @@ def would_hide_data(facts: HostFacts, policy: Policy) -> str | None:
     gigabytes = facts.image_bytes.value / 1e9
     return (
         f"would hide {images} images ({gigabytes:.1f} GB) and {containers} containers; "
-        "docker save them, change the driver, docker load them"
+        "oakum migrate storage-driver carries the images over"
     )
 
 

@@ -54,6 +54,12 @@ def would_hide_data(facts: HostFacts, policy: Policy) -> str | None:
     if facts.dockerd.value is None:
         found = facts.drivers_on_disk.value
         return f"{facts.data_root.value} holds data of {', '.join(found)}" if found else None
+    found = hidden(facts)
+    return found and f"{found}; oakum migrate userns-remap carries images and volumes over"
+
+
+def hidden(facts: HostFacts) -> str | None:
+    """What a running dockerd would not see any more in another data root; None is nothing."""
     images, containers, volumes = (
         facts.images.value,
         facts.container_count.value,
@@ -64,7 +70,7 @@ def would_hide_data(facts: HostFacts, policy: Policy) -> str | None:
     gigabytes = facts.image_bytes.value / 1e9
     return (
         f"would hide {images} images ({gigabytes:.1f} GB), {containers} containers and "
-        f"{volumes} volumes; move them first or start with an empty data root"
+        f"{volumes} volumes"
     )
 
 

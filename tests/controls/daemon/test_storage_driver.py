@@ -40,7 +40,7 @@ def runs(driver: str, **known: object) -> dict[str, object]:
             runs("vfs", **FULL),
             {},
             Status.HELD,
-            "would hide 3 images (1.2 GB) and 2 containers; docker save them",
+            "would hide 3 images (1.2 GB) and 2 containers; oakum migrate storage-driver",
             id="vfs-with-images",
         ),
         pytest.param(

@@ -1,0 +1,110 @@
+"""What the script of a migration works out for itself, in every shell that hosts have."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FILE = Path(__file__).parent.parent / "oakum" / "host" / "migrate.sh"
+SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
+AVAILABLE = [name for name in SHELLS if name != "busybox" or shutil.which(name)]
+RANGES = "100000:1000 300000:65536"
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
+
+
+@pytest.fixture(params=AVAILABLE)
+def shell(request: pytest.FixtureRequest) -> list[str]:
+    return SHELLS[request.param]
+
+
+def said(shell: list[str], words: str, folder: Path, **known: str) -> str:
+    """What a call prints where the script's functions are known and its folder is ``folder``."""
+    text = re.sub(r"\ncase \$verb in\n.*", "\n", FILE.read_text("utf-8"), flags=re.DOTALL)
+    given = "".join(f"{name}='{value}'\n" for name, value in known.items())
+    done = subprocess.run(
+        [*shell, "-c", f"set -- none x\n{text}\ndir='{folder}'\n{given}{words}\n"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("number", "shifted"),
+    [(0, "100000"), (999, "100999"), (1000, "300000"), (66535, "365535"), (66536, "")],
+)
+def test_ids_are_shifted_into_the_ranges(
+    shell: list[str], tmp_path: Path, number: int, shifted: str
+) -> None:
+    assert said(shell, f"shifted {number} '{RANGES}'", tmp_path).strip() == shifted
+    assert said(shell, f"ids '{RANGES}'", tmp_path) == "66536\n"
+
+
+@pytest.mark.parametrize("text", ["a=b", "two words='\"$(reboot)`\\", "line\nend\n", "ünïcode %s"])
+def test_labels_come_back_from_hex(shell: list[str], tmp_path: Path, text: str) -> None:
+    assert said(shell, f"unhex {text.encode().hex()}", tmp_path) == f"{text}."
+
+
+def test_images_are_listed_by_name_or_else_by_id(shell: list[str], tmp_path: Path) -> None:
+    listed = "sha256:1 a:1\nsha256:1 b:5000/x:2\nsha256:2 <none>:<none>\nsha256:1 a:<none>\n"
+    (tmp_path / "told").write_text(listed)
+    words = f"client() {{ cat {tmp_path}/told; }}\nlist_images"
+    assert said(shell, words, tmp_path) == "sha256:1 a:1\nsha256:1 b:5000/x:2\nsha256:2 -\n"
+
+
+def test_an_archive_without_an_image_is_found(shell: list[str], tmp_path: Path) -> None:
+    one, two = "a" * 64, "b" * 64
+    (tmp_path / "manifest.json").write_text(f'[{{"Config":"{one}.json"}}]')
+    archive = tmp_path / "images.tar"
+    subprocess.run(["tar", "-C", tmp_path, "-cf", archive, "manifest.json"], check=True)
+    (tmp_path / "images").write_text(f"sha256:{one} a:1\n")
+    words = 'whole_archive && echo whole || cat "$dir/said"'
+    assert said(shell, words, tmp_path, archive=str(archive)) == "whole\n"
+    (tmp_path / "images").write_text(f"sha256:{one} a:1\nsha256:{two} -\n")
+    assert said(shell, words, tmp_path, archive=str(archive)) == f"the archive lacks sha256:{two}\n"
+    archive.write_bytes(archive.read_bytes()[:700])
+    assert "whole" not in said(shell, words, tmp_path, archive=str(archive))
+
+
+@AS_ROOT
+def test_a_copy_is_like_the_original_and_a_wrong_one_is_not(
+    shell: list[str], tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    (old / "sub").mkdir(parents=True)
+    (old / "tool").write_bytes(b"x")
+    os.chown(old / "tool", 33, 999)
+    (old / "tool").chmod(0o6755)
+    (old / "sub" / "hard").hardlink_to(old / "tool")
+    (old / "link").symlink_to("/etc/passwd")
+    os.chown(old / "link", 7, 8, follow_symlinks=False)
+    (old / "line\nend  x").touch()
+    os.utime(old / "sub", (10**9, 10**9))
+    known = {"users": RANGES, "groups": RANGES}
+    before = Path("/etc/passwd").stat()
+    assert said(shell, f"copy '{old}' '{new}'", tmp_path, **known) == ""
+    assert Path("/etc/passwd").stat() == before
+
+    tool, link = (new / "tool").stat(), (new / "link").lstat()
+    assert (tool.st_uid, tool.st_gid, tool.st_mode & 0o7777) == (100033, 100999, 0o6755)
+    assert (link.st_uid, link.st_gid) == (100007, 100008)
+    assert (new / "sub" / "hard").stat().st_ino == tool.st_ino
+    assert (new / "sub").stat().st_mtime == 10**9
+
+    def same() -> bool:
+        words = f"tree '{old}' '{RANGES}' '{RANGES}'; tree '{new}' '' ''"
+        first, second = said(shell, words, tmp_path).splitlines()
+        return first == second
+
+    assert same()
+    (new / "tool").chmod(0o755)
+    assert not same()
+    (new / "tool").chmod(0o6755)
+    assert same()
+    os.chown(new / "link", 100007, 8, follow_symlinks=False)
+    assert not same()
