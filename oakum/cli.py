@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from oakum import __version__, options, screen
+from oakum.cli_reconcile import reconcile
 from oakum.model import Severity
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class _Sections(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         hosts = ["audit", "plan", "apply", "rollback", "history", "waivers"]
-        return [*hosts, "controls", "explain", "schema", "completion"]
+        return [*hosts, "reconcile", "controls", "explain", "schema", "completion"]
 
 
 @click.group(
@@ -89,6 +90,7 @@ def audit(inventory: str, **given: Any) -> NoReturn:
 @options.output
 @options.fail_on("low")
 @options.for_engine
+@options.max_disruption
 @options.access
 def plan(inventory: str, **given: Any) -> NoReturn:
     """Show what apply would change on the hosts of INVENTORY, what it costs, and whom it hits.
@@ -209,6 +211,9 @@ def _run(
     from oakum.runs import run
 
     run(command, inventory, given, yes=yes, road=road)
+
+
+oakum.add_command(reconcile)
 
 
 # What other processes of a run are started as ---------------------------------------------------

@@ -33,6 +33,9 @@ T = TypeVar("T")
 AWAY: Final = "away"
 """The file below /var/lib/oakum that stands there while a host is away from its neighbours."""
 
+RECONCILES: Final = "reconciles"
+"""The file below /var/lib/oakum that stands there while a host brings itself to its policy."""
+
 
 class CannotTell(Exception):
     """A reading is missing; the message is the reason. Caught in exactly one place, ``judge``."""
