@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -119,6 +119,9 @@ def install(key: Path | None, digest: str | None, no_timer: bool, **given: Any) 
             f"{error}\nroot would run what others may write; install oakum as root, for example "
             "into a python3 -m venv /opt/oakum"
         )
+    folder = places.textfile(config.textfile).parent
+    if config.textfile and not folder.is_dir():
+        screen.refuse(f"--textfile {config.textfile}: the folder {folder} is not there")
     revision = _verified(config, keys)
     wanted = units.files(config, keys, places, timer=not no_timer)
     changed = [file for file in wanted if not file.stands]
@@ -129,7 +132,7 @@ def install(key: Path | None, digest: str | None, no_timer: bool, **given: Any) 
             write(file.path, file.content, file.mode)
         write(places.mark, b"")
         timer = None if no_timer else units.timer()
-        if timer and (changed or not (timer.enabled and timer.active)):
+        if timer and (changed or not timer.runs):
             units.enable()
             timer = units.timer()
         elif not changed:
@@ -306,19 +309,17 @@ def _waiting(needed: bool, limit: float = 60) -> Iterator[None]:
         yield
         return
     deadline = time.monotonic() + limit
-    while True:
-        try:
-            held = alone(Places())
-            held.__enter__()
-            break
-        except Busy:
-            if time.monotonic() > deadline:
-                raise Busy("the timer is off, but a run is still under way; remove again") from None
-            time.sleep(0.5)
-    try:
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(alone(Places()))
+                break
+            except Busy:
+                if time.monotonic() > deadline:
+                    words = "the timer is off, but a run is still under way; remove again"
+                    raise Busy(words) from None
+                time.sleep(0.5)
         yield
-    finally:
-        held.__exit__(None, None, None)
 
 
 def _if_empty(folder: Path) -> None:

@@ -70,8 +70,8 @@ def source(text: str) -> Source:
     parts = urlsplit(address)
     if parts.password or (parts.username and scheme != "git+ssh"):
         raise ValueError(
-            "has a name or password in it, which every record would show; for https "
-            "use /root/.netrc, for git also git+ssh with a key"
+            "has a name or password in it, which every record would show; use git+ssh "
+            "with a key, or git+https with /root/.netrc"
         )
     if not parts.hostname and scheme != "git+file":
         raise ValueError(f"{text!r} names no host")

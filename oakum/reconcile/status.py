@@ -78,9 +78,9 @@ def _of_units(config: Config, timer: units.Timer | None, places: Places) -> Iter
     for file in units.units(config, places):
         if not file.stands:
             yield f"{file.path} is not what {places.config} asks for; install again"
-    if timer and not (timer.enabled and timer.active):
-        word = "running" if timer.enabled else "enabled"
-        yield f"{units.TIMER} is not {word}; systemctl enable --now {units.TIMER}"
+    if timer and not timer.runs:
+        word = "enabled" if not timer.enabled else "as its file says" if timer.active else "running"
+        yield f"{units.TIMER} is not {word}; install again"
 
 
 def overdue(

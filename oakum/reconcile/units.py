@@ -103,22 +103,29 @@ def systemctl(*words: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """What systemd says of the timer; ``next`` is UTC, None where it is not known, as while a run
-    is under way."""
+    """What systemd says of the timer; ``outdated`` that its file was changed since it was read;
+    ``next`` is UTC, None where it is not known, as while a run is under way."""
 
     enabled: bool
     active: bool
+    outdated: bool
     next: datetime | None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it does what its file says, now and after a boot."""
+        return self.enabled and self.active and not self.outdated
 
 
 def timer() -> Timer:
     """Raises NoSystemd."""
-    properties = "UnitFileState,ActiveState,NextElapseUSecMonotonic"
+    properties = "UnitFileState,ActiveState,NeedDaemonReload,NextElapseUSecMonotonic"
     lines = systemctl("show", TIMER, f"--property={properties}").splitlines()
     found = dict(line.partition("=")[::2] for line in lines)
     return Timer(
         found.get("UnitFileState") == "enabled",
         found.get("ActiveState") == "active",
+        found.get("NeedDaemonReload") == "yes",
         _time(found, time.clock_gettime(time.CLOCK_MONOTONIC)),
     )
 
