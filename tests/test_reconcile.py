@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from oakum.cli import oakum
 from oakum.reconcile import Places, metrics, prepare, units, write
 from oakum.reconcile import run as running
 from oakum.reconcile.config import BadConfig, Config, checked, read, seconds, spelled, written
@@ -841,6 +843,66 @@ def test_the_child_is_oakum_itself(places: Places) -> None:
     done = running.child(["plan", "nosuch.py", "--format", "json"], places)
     assert (done.code, done.report) == (2, None)
     assert done.words == "oakum: nosuch.py: no such inventory file"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(["--policy", "/p"], "add --no-timer, and put this line", id="no-systemd"),
+        pytest.param(["--policy", "/p", "--every", "1s"], "less than 5s", id="settings"),
+        pytest.param(["--policy", "p.yml"], "neither an absolute path", id="source"),
+        pytest.param(["--policy", "git+https://x/r#p", "--key", "no"], "--key no: No such", id="k"),
+        pytest.param(
+            ["--policy", "/p", "--no-timer", "--textfile", "/nosuch/x.prom"],
+            "the folder /nosuch is not there",
+            id="textfile",
+        ),
+    ],
+)
+def test_install_refuses_before_it_writes(
+    places: Places, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    """Of a host without systemd, by the command itself."""
+    monkeypatch.setattr("oakum.reconcile.Places", lambda: places)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    done = CliRunner().invoke(oakum, ["reconcile", "install", *words])
+    assert (done.exit_code, said in done.stderr) == (2, True), done.output
+    assert not places.config.exists()
+    assert not names(places)
+
+
+def test_install_run_status_and_remove_without_a_timer(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oakum.reconcile.Places", lambda: places)
+    monkeypatch.setattr("oakum.reconcile.run.child", Road(walked(0, row("unchanged", "ok"))))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    def call(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(oakum, ["reconcile", *words])
+        return done.exit_code, done.output
+
+    policy = places.root / "etc/policy.yml"
+    policy.write_text(GOOD)
+    policy.chmod(0o600)
+    install = ("install", "--no-timer", "--policy", str(policy))
+    code, said = call(*install)
+    assert (code, f"+policy: {policy}\n" in said) == (0, True), said
+    assert call("status")[0] == 3, "there was no run yet"
+    assert call(*install)[1].startswith("nothing to do: the policy verifies as sha256:")
+    assert call("run")[0] == 0
+    assert call("status")[0] == 0
+    policy.chmod(0o666)
+    code, said = call("run", "--format", "json")
+    assert (code, json.loads(said)["outcome"]) == (3, "unverified")
+    assert call("status")[0] == 3
+    assert call("remove")[0] == 0
+    left = {str(path.relative_to(places.root)) for path in places.root.rglob("*")}
+    assert not {path for path in left if path.startswith("etc/oakum") or "prom" in path}
+    assert len(names(places)) == 2
+    assert call("remove", "--purge")[0] == 0
+    assert not places.folder.exists()
+    assert call("run")[0] == 2
 
 
 # Status ------------------------------------------------------------------------------------------

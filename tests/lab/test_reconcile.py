@@ -15,6 +15,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,12 @@ def until(said: Callable[[], Any], what: str, limit: float = 120) -> None:
         time.sleep(0.5)
 
 
+def next_run(host: LabHost) -> float:
+    """Seconds until the timer's next run, as status says it; -1 while that is not known."""
+    told = json.loads(oakum(host, "reconcile status --format json")[1])["timer"]["next"]
+    return datetime.fromisoformat(told).timestamp() - time.time() if told else -1
+
+
 def edit(host: LabHost) -> None:
     """Somebody takes a setting of ours out by hand, and restarts dockerd for it to count."""
     settings = json.loads(host.read(DAEMON_JSON))
@@ -233,6 +240,11 @@ def test_the_timer_corrects_drift_and_install_is_idempotent(node: LabHost) -> No
     seen = json.loads(out)
     assert (code, seen["problems"], seen["drift"]) == (0, [], []), out + err
     assert seen["timer"]["enabled"]
+
+    words = words.replace("5s", "1h")
+    code, out, err = oakum(node, words)
+    assert (code, "-OnUnitInactiveSec=5s\n+OnUnitInactiveSec=3600s" in out) == (0, True), out + err
+    until(lambda: 3000 < next_run(node) <= 3600, "the next run is an hour after the last")
 
     code, out, err = oakum(node, "reconcile remove")
     assert code == 0, err
