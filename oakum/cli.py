@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from oakum import __version__, cli_cloud, cli_migrate, cli_nodes, options, screen
+from oakum import __version__, cli_cloud, cli_migrate, cli_nodes, cli_reconcile, options, screen
 from oakum.model import Severity
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def audit(inventory: str, **given: Any) -> NoReturn:
 @options.output
 @options.fail_on("low")
 @options.for_engine
+@options.max_disruption
 @options.access
 def plan(inventory: str, **given: Any) -> NoReturn:
     """Show what apply would change on the hosts of INVENTORY, what it costs, and whom it hits.
@@ -226,6 +227,7 @@ oakum.add_command(cli_nodes.bootstrap)
 oakum.add_command(cli_cloud.cloud_init)
 oakum.add_command(cli_nodes.upgrade)
 oakum.add_command(cli_migrate.migrate)
+oakum.add_command(cli_reconcile.reconcile)
 
 
 # What needs no host ------------------------------------------------------------------------------

@@ -33,6 +33,9 @@ T = TypeVar("T")
 AWAY: Final = "away"
 """The file below /var/lib/oakum that stands there while a host is away from its neighbours."""
 
+RECONCILES: Final = "reconciles"
+"""The file below /var/lib/oakum that stands there while a host brings itself to its policy."""
+
 
 HELD: Final = "held"
 """The file there while Docker is kept from starting, until a bootstrap has hardened it."""

@@ -63,6 +63,11 @@ for_engine = click.option(
     metavar="VERSION",
     help="The release of Docker that an upgrade will bring: judge what stands there by it too.",
 )
+max_disruption = click.option(
+    "--max-disruption",
+    type=click.Choice([str(word) for word in Disruption]),
+    help="Hold what costs more, whatever the policy says.",
+)
 report = _stack(
     click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True),
     click.option(
@@ -192,11 +197,7 @@ rollout = _stack(
         show_default=True,
         help="Who comes first.",
     ),
-    click.option(
-        "--max-disruption",
-        type=click.Choice([str(word) for word in Disruption]),
-        help="Hold what costs more, whatever the policy says.",
-    ),
+    max_disruption,
     click.option(
         "--window",
         metavar="HH:MM-HH:MM",

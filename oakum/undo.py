@@ -13,7 +13,7 @@ from oakum.controls.daemon.userns_remap import hidden, would_hide_data
 from oakum.controls.daemon_key import at_next_start, daemon_file_guards
 from oakum.engine.catalogue import reloadable
 from oakum.engine.document import Document, Malformed, loads
-from oakum.facts import CannotTell, HostFacts, Read
+from oakum.facts import RECONCILES, CannotTell, HostFacts, Read
 from oakum.ledger import History
 from oakum.model import Change, Disruption, Entry, Finding, Kind, Plan, Status
 from oakum.parts import FileState
@@ -77,7 +77,7 @@ def _built(facts: HostFacts, history: History, policy: Policy, selection: Select
     try:
         leave = selection.everything and bool(history.entries or facts.oakum_state.value)
         if not entries:
-            return Plan((), leave=leave, notes=_LEAVES if leave else ())
+            return Plan((), leave=leave, notes=(*_LEAVES, *_comes_back(facts)) if leave else ())
         way = way_back(facts, history, entries)
         if way.conflicts:
             return Plan(way.conflicts, notes=tuple(_named(entries, "would take back")))
@@ -280,6 +280,14 @@ def _data_moves(facts: HostFacts, then: HostFacts) -> str | None:
 _LEAVES = ("nothing of oakum stays below /var/lib/oakum",)
 
 
+def _comes_back(facts: HostFacts) -> Iterator[str]:
+    if RECONCILES in facts.oakum_state.value:
+        yield (
+            "this host reconciles itself: its next run applies the policy again, unless "
+            "oakum reconcile remove is run there first"
+        )
+
+
 def _named(entries: Sequence[Entry], verb: str = "takes back") -> Iterator[str]:
     for entry in entries:
         names = ", ".join(entry.controls) or "no control"
@@ -304,6 +312,7 @@ def _notes(
     for control in controls():
         if control.id in named and isinstance(control.setting, HostPackage):
             yield f"package {control.setting.package}, which {control.id} wants, is not removed"
+    yield from _comes_back(facts)
 
 
 def _said(entries: Sequence[Entry], status: Status, reason: str) -> Iterator[Finding]:

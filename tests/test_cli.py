@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 import yaml
@@ -57,6 +58,18 @@ def test_help_has_two_examples_that_parse(command: str) -> None:
     for _, name, *args in examples:
         words = args[: args.index(">")] if ">" in args else args
         oakum.commands[name].make_context(name, words)
+
+
+@pytest.mark.parametrize("command", ["install", "run", "status", "remove"])
+def test_help_of_reconcile_has_two_examples_that_parse(command: str) -> None:
+    group = oakum.commands["reconcile"]
+    assert isinstance(group, click.Group)
+    code, out, _ = run("reconcile", command, "--help")
+    assert code == 0
+    examples = [line.split() for line in out.splitlines() if line.strip().startswith("oakum ")]
+    assert len(examples) == 2
+    for _, _, name, *args in examples:
+        group.commands[name].make_context(name, args)
 
 
 @pytest.mark.parametrize(

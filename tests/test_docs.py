@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import pytest
 import yaml
 
@@ -143,14 +144,28 @@ def test_oakum_commands_parse(words: list[str]) -> None:
     """A bare name only has to exist; with words behind it, it has to be whole."""
     _, name, *args = words
     assert name in oakum.commands
+    command = oakum.commands[name]
+    if args and isinstance(command, click.Group):
+        name, *args = args
+        assert name in command.commands
+        command = command.commands[name]
     if args:
         redirected = args.index(">") if ">" in args else None
-        oakum.commands[name].make_context(name, args[:redirected])
+        command.make_context(name, args[:redirected])
+
+
+def leaves(group: click.Group) -> Iterator[click.Command]:
+    """The commands of a group, and of the groups in it."""
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            yield from leaves(command)
+        else:
+            yield command
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_options_exist(page: str) -> None:
-    params = [param for command in oakum.commands.values() for param in command.params]
+    params = [param for command in leaves(oakum) for param in command.params]
     known = {name for param in params for name in param.opts}
     named = {span.split()[0] for span in spans(PAGES[page]) if span.startswith("--")}
     assert named <= known

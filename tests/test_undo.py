@@ -118,6 +118,20 @@ def test_all_of_nothing_still_takes_our_folder_away():
     assert plan.notes == ("nothing of oakum stays below /var/lib/oakum",)
 
 
+@pytest.mark.parametrize("selection", [LAST, EVERYTHING])
+def test_a_host_that_reconciles_itself_says_that_it_will_again(selection):
+    told = [
+        [note for note in back(made, selection, oakum_state=state).notes if "reconcile" in note]
+        for made in (past(A, B), Past())
+        for state in (("txn",), ("txn", "reconciles"))
+    ]
+    said = [
+        "this host reconciles itself: its next run applies the policy again, unless "
+        "oakum reconcile remove is run there first"
+    ]
+    assert told == [[], said, [], said if selection.everything else []]
+
+
 # Files -------------------------------------------------------------------------------------------
 
 

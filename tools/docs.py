@@ -5,6 +5,7 @@ make docs
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -32,8 +33,16 @@ def cli_page() -> str:
     """The help of every command, as a terminal of 100 columns shows it."""
     pages = [("oakum", _help(oakum, "oakum"))]
     for name in oakum.list_commands(click.Context(oakum)):
-        pages.append((f"oakum {name}", _help(oakum.commands[name], f"oakum {name}")))
+        pages += _pages(oakum.commands[name], f"oakum {name}")
     return render("cli.md.j2", pages=pages, codes=list(ExitCode))
+
+
+def _pages(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
+    """A command's help, and that of the commands in it."""
+    yield name, _help(command, name)
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(click.Context(command)):
+            yield from _pages(command.commands[inner], f"{name} {inner}")
 
 
 def _help(command: click.Command, name: str) -> str:
