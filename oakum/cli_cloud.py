@@ -37,8 +37,8 @@ def cloud_init(
 
     \b
     Examples:
-      oakum cloud-init inventories/prod.py web-7 -o user-data
-      oakum cloud-init inventories/prod.py --group web --gzip -o user-data.gz
+      oakum cloud-init inventories/example.py web-1.example -o user-data
+      oakum cloud-init inventories/example.py --group web --gzip -o user-data.gz
     """
     from oakum.userdata import put
 
