@@ -127,9 +127,10 @@ def test_an_engine_that_does_not_start_goes_back(host: LabHost, me: Operator) ->
     assert (version(host), strays(host)) == (OLD, "")
 
 
-@pytest.mark.parametrize("point", ["upgrading", "upgraded", "restarted"])
+@pytest.mark.parametrize("point", ["upgrading", "calmed", "restarted"])
 def test_killed_on_the_way_it_is_undone(host: LabHost, me: Operator, point: str) -> None:
-    settings(host, graph="/var/lib/docker")
+    """Also where live-restore is on, which was switched off for the last of them."""
+    settings(host, **{"graph": "/var/lib/docker", "live-restore": True})
     before, running, file = installed(host), host.running(), host.read(DAEMON_JSON)
     me.crash(f"{point}:kill")
     done = upgrade(me, "26.1.5")
@@ -137,6 +138,7 @@ def test_killed_on_the_way_it_is_undone(host: LabHost, me: Operator, point: str)
     assert (installed(host), host.read(DAEMON_JSON)) == (before, file)
     assert host.running().keys() == running.keys()
     assert (version(host), strays(host)) == (OLD, "")
+    assert host.docker("info", "--format={{.LiveRestoreEnabled}}").strip() == "true"
 
 
 def test_after_a_power_cut_the_boot_puts_packages_back(host: LabHost, me: Operator) -> None:
@@ -162,7 +164,8 @@ def test_after_a_power_cut_the_boot_puts_packages_back(host: LabHost, me: Operat
 
 
 def test_the_second_run_upgrades_and_a_refused_key_moves(host: LabHost, me: Operator) -> None:
-    settings(host, **{"graph": "/var/lib/docker", "oom-score-adjust": -100})
+    known = {"graph": "/var/lib/docker", "oom-score-adjust": -100, "live-restore": True}
+    settings(host, **known)
     running, data = host.running(), host.run(DATA).stdout
     done = upgrade(me, "26.1.5")
     row = done.host()
@@ -195,7 +198,6 @@ def test_the_second_run_upgrades_and_a_refused_key_moves(host: LabHost, me: Oper
 
 def test_live_restore_carries_containers_over_a_patch_release(host: LabHost, me: Operator) -> None:
     """@played: the same engine, which says that it is 26.1.6."""
-    settings(host, **{"live-restore": True})
     running = host.running()
     done = me.oakum("upgrade", "--yes", "--to", "26.1.6")
     assert (done.code, done.host()["outcome"]) == (0, "applied"), done.out

@@ -77,7 +77,7 @@ CONTROL = Control(
     why="A release that nobody mends any more keeps every hole that is found after its end, and "
     "containers break out through such holes.",
     cost="An upgrade restarts dockerd, and a new major release may refuse keys of daemon.json and "
-    "old clients. oakum does not upgrade.",
+    "old clients; oakum upgrade tells of both before it begins.",
     undo="Install the former package again.",
     severity=Severity.HIGH,
     refs={"cis-1.6": "1.2.2", "cis-1.7": "1.2.2", "cis-1.8": "1.2.2", "seed": "security"},
