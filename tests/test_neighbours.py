@@ -331,10 +331,10 @@ def test_a_surprise_does_not_leave_the_node_drained(
 ) -> None:
     world, fleet = play(Played("m-1", manager=True), Played("w-1"), **DRAIN)
 
-    def surprise(*_: Any) -> None:
+    def surprise(**_: Any) -> None:
         raise ZeroDivisionError("a bug of ours")
 
-    monkeypatch.setattr("oakum.visit.change", surprise)
+    monkeypatch.setattr("oakum.operations.packages", surprise)
     row = change(fleet, "w-1")["w-1"]
     assert (row.outcome, row.error) == (Outcome.FAILED, "ZeroDivisionError: a bug of ours")
     assert (world["w-1"].availability, world["w-1"].away) == ("active", None)
