@@ -128,7 +128,7 @@ def oakum(host: LabHost, words: str, at: str | None = None) -> tuple[int, str, s
     """``oakum WORDS`` on the host; ``at`` is the time that it believes in."""
     clock = f"faketime '{at}' " if at else ""
     line = f"cd / && export PYTHONPATH=/opt/oakum && {clock}python3 -P -m oakum {words}"
-    done = host.run(line, check=False, timeout=180)
+    done = host.run(line, check=False, timeout=400)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -162,7 +162,7 @@ def metric(host: LabHost, name: str) -> str:
     return found
 
 
-def until(said: Callable[[], Any], what: str, limit: float = 120) -> None:
+def until(said: Callable[[], Any], what: str, limit: float = 300) -> None:
     deadline = time.monotonic() + limit
     while not said():
         assert time.monotonic() < deadline, f"not within {limit} s: {what}"
