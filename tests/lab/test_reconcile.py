@@ -243,8 +243,9 @@ def test_the_timer_corrects_drift_and_install_is_idempotent(node: LabHost) -> No
 
     words = words.replace("5s", "1h")
     code, out, err = oakum(node, words)
-    assert (code, "-OnUnitInactiveSec=5s\n+OnUnitInactiveSec=3600s" in out) == (0, True), out + err
-    until(lambda: 3000 < next_run(node) <= 3600, "the next run is an hour after the last")
+    assert (code, "\n+OnUnitInactiveSec=3600s\n" in out) == (0, True), out + err
+    # A host that has just booted waits for its first minutes to be over.
+    until(lambda: 0 < next_run(node) <= 3600, "status says when the next run is")
 
     code, out, err = oakum(node, "reconcile remove")
     assert code == 0, err
