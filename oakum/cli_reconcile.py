@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -158,13 +158,13 @@ def _verified(config: "Config", keys: str | None) -> str:
 
     from oakum.reconcile import Places, prepare, write
     from oakum.reconcile.record import Damaged, remembered
-    from oakum.reconcile.run import Busy, alone, verified
+    from oakum.reconcile.run import Busy, verified
     from oakum.reconcile.sources import Unverified
 
     places = Places()
     with _failing(OSError, Busy, Unverified, Damaged):
         prepare(places)
-        with alone(places), tempfile.TemporaryDirectory(dir=places.folder) as scratch:
+        with _turn(), tempfile.TemporaryDirectory(dir=places.folder) as scratch:
             if keys is not None:
                 trial = Path(scratch, "signers")
                 write(trial, keys.encode())
@@ -285,7 +285,7 @@ def remove(purge: bool) -> None:
     with _failing(OSError, Busy, units.NoSystemd):
         if places.timer.exists() and places.systemd.is_dir():
             units.disable()
-        with _waiting(places.folder.exists()):
+        with _turn() if places.folder.exists() else nullcontext():
             for path in gone:
                 path.unlink()
                 click.echo(f"removed {path}")
@@ -300,14 +300,11 @@ def remove(purge: bool) -> None:
 
 
 @contextmanager
-def _waiting(needed: bool, limit: float = 60) -> Iterator[None]:
-    """While no run is under way; with the timer off there will be no other. Raises Busy."""
+def _turn(limit: float = 300) -> Iterator[None]:
+    """While no run is under way; waits for the end of one. Raises Busy."""
     from oakum.reconcile import Places
     from oakum.reconcile.run import Busy, alone
 
-    if not needed:
-        yield
-        return
     deadline = time.monotonic() + limit
     with ExitStack() as held:
         while True:
@@ -316,8 +313,7 @@ def _waiting(needed: bool, limit: float = 60) -> Iterator[None]:
                 break
             except Busy:
                 if time.monotonic() > deadline:
-                    words = "the timer is off, but a run is still under way; remove again"
-                    raise Busy(words) from None
+                    raise Busy("a run is still under way; try again when it is over") from None
                 time.sleep(0.5)
         yield
 

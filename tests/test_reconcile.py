@@ -949,6 +949,9 @@ def test_three_periods_without_a_run_are_too_many() -> None:
         found = list(overdue(config, installed.timestamp(), runs, now))
         assert len(found) == len(words)
         assert all(one.startswith(word) for one, word in zip(found, words, strict=True))
+    often, soon = Config(policy="/p", every="5s"), installed + timedelta(minutes=15)
+    assert not list(overdue(often, installed.timestamp(), [], soon))
+    assert list(overdue(often, installed.timestamp(), [], soon + timedelta(seconds=1)))
 
 
 # Units -------------------------------------------------------------------------------------------

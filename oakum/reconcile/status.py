@@ -14,6 +14,8 @@ from oakum.report.json import SCHEMA, written
 
 MISSED = 3
 """Periods without a run after which something is wrong."""
+LEAST = 900
+"""Seconds that have to pass for that, since a run itself may take minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ def overdue(
     """Says so where no run has ended for three periods; ``installed`` is a Unix time."""
     ends = [datetime.fromisoformat(run.finished) for run in runs[-1:]]
     since = max([datetime.fromtimestamp(installed, UTC), *ends])
-    most = MISSED * (config.period + config.delay)
+    most = max(LEAST, MISSED * (config.period + config.delay))
     if (passed := int((now - since).total_seconds())) > most:
         yield f"no run for {spelled(passed)}; there should be one every {config.every}"
 
