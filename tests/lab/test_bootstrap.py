@@ -238,7 +238,7 @@ def killed(me: Operator, point: str) -> Ran:
 
 
 STRIKE = """
-timeout 100 sh -c 'until [ -e /usr/sbin/dockerd.dpkg-new ]; do sleep 0.02; done' &&
+timeout 200 sh -c 'until [ -e /usr/sbin/dockerd.dpkg-new ]; do sleep 0.02; done' &&
     systemctl kill --signal=KILL 'oakum-2*.service' && echo struck
 """
 
@@ -247,7 +247,7 @@ def struck(new: NewHost, me: Operator) -> Ran:
     """A bootstrap all of whose processes are killed while the engine's package is half there."""
     said: list[str] = []
     blow = threading.Thread(
-        target=lambda: said.append(new.host.run(STRIKE, check=False, timeout=120).stdout)
+        target=lambda: said.append(new.host.run(STRIKE, check=False, timeout=220).stdout)
     )
     blow.start()
     ran = me.oakum("bootstrap", "--yes")
@@ -286,7 +286,7 @@ def test_power_cuts(new: NewHost) -> None:
         running = warm().start("bootstrap", str(me.inventory), "--format", "json", "--yes")
         try:
             paused = "until [ -e /run/oakum-point ]; do sleep 0.1; done"
-            new.host.run(f"timeout 100 sh -c '{paused}'", timeout=110)
+            new.host.run(f"timeout 200 sh -c '{paused}'", timeout=210)
             new.host.stop()
             new.host.start()
         finally:
