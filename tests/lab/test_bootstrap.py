@@ -104,7 +104,8 @@ class Watcher:
                 except OSError:  # it has ended meanwhile
                     continue
                 self.seen.add(words)
-                if not hardened:
+                # A host that is switched off in this moment shows no file any more.
+                if not hardened and (root / "etc/passwd").exists():
                     self.bare.add(words)
 
 
@@ -129,8 +130,9 @@ class NewHost:
             return
         self.watcher.__exit__()
         bare, self.watcher = self.watcher.bare, None
-        assert not bare
-        assert "bare" not in self.starts()
+        starts = self.starts()
+        assert not bare, starts
+        assert "bare" not in starts
 
     def clean(self) -> None:
         self.host.run(CLEAN, timeout=120)
@@ -350,7 +352,6 @@ def test_from_a_signed_mirror(new: NewHost, mirror: Mirror, keys: tuple[Key, Key
     assert installed.split()[1] == "5:20.10.24-1~debian.12~bookworm"
     held = ["containerd.io", "docker-ce", "docker-ce-cli"]
     assert new.host.run("apt-mark showhold").stdout.split() == held
-    assert "docker-ce" in str(me.plan().host()["facts"])
     again = me.oakum("bootstrap", "--yes")
     assert (again.code, again.host()["outcome"]) == (0, "unchanged")
 
