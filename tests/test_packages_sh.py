@@ -489,7 +489,7 @@ FAULTS = [
         FAMILIES[2],
         {f"{APT} update": "Err:1 http://x noble InRelease\nW: Failed to fetch http://x\n"},
         (),
-        "heard no docker-ce of release 28.0.1 here; Err:1 http://x noble InRelease",
+        "heard no docker-ce of release 28.0.1 here; W: Failed to fetch http://x",
         id="apt-reached-nothing",
     ),
     pytest.param(

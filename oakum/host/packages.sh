@@ -145,8 +145,8 @@ refresh() {
         pacman) [ -e /var/lib/pacman/sync/core.db ] || quietly pacman -Sy --noconfirm ;;
     esac || update_said=$(complaint)
     # apt ends well where a list could not be had, and says so by the way.
-    [ -n "$update_said" ] || update_said=$(grep -aE '^(E|W|Err)[: ]' "$dir/packages.log" 2>/dev/null |
-        head -n 1)
+    [ -n "$update_said" ] ||
+        update_said=$(grep -aE '^[EW]: ' "$dir/packages.log" 2>/dev/null | head -n 1)
     update_said=$(printable "$update_said")
 }
 
