@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from oakum import __version__, cli_cloud, cli_migrate, cli_nodes, cli_reconcile, options, screen
+from oakum import __version__, cli_nodes, cli_reconcile, options, screen
 from oakum.model import Severity
 
 if TYPE_CHECKING:
@@ -223,11 +223,14 @@ def bridge(address: str) -> None:
     bridge(address)
 
 
-oakum.add_command(cli_nodes.bootstrap)
-oakum.add_command(cli_cloud.cloud_init)
-oakum.add_command(cli_nodes.upgrade)
-oakum.add_command(cli_migrate.migrate)
-oakum.add_command(cli_reconcile.reconcile)
+for command in (
+    cli_nodes.bootstrap,
+    cli_nodes.cloud_init,
+    cli_nodes.upgrade,
+    cli_nodes.migrate,
+    cli_reconcile.reconcile,
+):
+    oakum.add_command(command)
 
 
 # What needs no host ------------------------------------------------------------------------------

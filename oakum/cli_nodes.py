@@ -1,11 +1,12 @@
 """Commands for hosts and their engines as they come and go."""
 
 import re
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from oakum import options
+from oakum import options, screen
 from oakum.model import Severity
 
 
@@ -33,6 +34,43 @@ def bootstrap(inventory: str, yes: bool, **given: Any) -> NoReturn:
     from oakum.runs import run
 
     run("bootstrap", inventory, given, yes=yes, road=BOOTSTRAP)
+
+
+@click.command("cloud-init", cls=options.Command)
+@click.argument("inventory")
+@click.argument("host", required=False)
+@click.option("--group", metavar="GROUP", help="For a host of this group that is not there yet.")
+@options.policy
+@click.option("--shell", is_flag=True, help="The shell script itself, for whatever runs it.")
+@click.option("--gzip", is_flag=True, help="Compressed, as cloud-init takes it too.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write it to a file.",
+)
+def cloud_init(
+    inventory: str,
+    host: str | None,
+    group: str | None,
+    policy: Path | None,
+    shell: bool,
+    gzip: bool,
+    output: Path | None,
+) -> NoReturn:
+    """Print user-data with which a new host installs Docker, hardened before its first start.
+
+    For HOST of INVENTORY, or for any host of a group. The host needs no control machine for it, and
+    goes on after a reboot in the middle until it is done. No host is contacted now.
+
+    \b
+    Examples:
+      oakum cloud-init inventories/example.py web-1.example -o user-data
+      oakum cloud-init inventories/example.py --group web --gzip -o user-data.gz
+    """
+    from oakum.userdata import put
+
+    put(inventory, host, group, policy=policy, shell=shell, gzip=gzip, output=output)
 
 
 def _release(ctx: click.Context, param: click.Parameter, value: str) -> str:
@@ -86,3 +124,55 @@ def upgrade(inventory: str, to: str, keep: tuple[str, ...], yes: bool, **given: 
     given |= {"fail_on": Severity.LOW, "to": to, "keep": keep}
     road = upgrading_to(Wanted(to, tuple(dict.fromkeys(keep))))
     run("upgrade", inventory, given, yes=yes, road=road)
+
+
+@click.command(cls=options.Command)
+@click.argument("kind", type=click.Choice(["userns-remap", "storage-driver"]))
+@options.hosts
+@options.policy
+@click.option("--undo", is_flag=True, help="Back to the data of before.")
+@click.option("--dry-run", is_flag=True, help="Count and show; change nothing.")
+@click.option(
+    "--yes-for",
+    multiple=True,
+    metavar="HOST",
+    help="This host may be migrated; once for each host. Without it, each is asked for.",
+)
+@click.option(
+    "--scratch",
+    metavar="DIR",
+    help="Folder on the hosts for the saved images.  [default: below /var/lib/oakum]",
+)
+@click.option("-y", "--yes", is_flag=True, hidden=True)
+@options.output
+@options.access
+def migrate(kind: str, inventory: str, yes: bool, **given: Any) -> NoReturn:
+    """Change the data root (userns-remap) or the storage driver of hosts that hold data.
+
+    Counts first what is carried over and what is not, and wants a yes for each host: its
+    containers stop, and oakum does not make them again. Images are saved and loaded, volumes
+    copied, everything is compared; the former data stays, and --undo goes back to it. One host at
+    a time. A migration that was cut off is finished by the same command.
+
+    \b
+    Examples:
+      oakum migrate userns-remap inventories/local.py --dry-run
+      oakum migrate userns-remap @local --yes-for @local
+    """
+    if yes:
+        screen.refuse(
+            "migrate wants a yes for each host, since the containers of each stop and have to be "
+            "made again: --yes-for HOST"
+        )
+    if given["executor"] not in ("auto", "here"):
+        screen.refuse("migrate visits one host after the other from this process: no --executor")
+    scratch = given["scratch"]
+    if scratch is not None and (
+        not scratch.startswith("/") or "\n" in scratch or len(scratch) > 200
+    ):
+        screen.refuse(f"--scratch {scratch!r} is no absolute path on a host, such as /mnt/big")
+
+    from oakum.migration import Request
+    from oakum.runs import migrate
+
+    migrate(inventory, given, Request(kind, given["undo"], scratch))
