@@ -676,12 +676,18 @@ hold() {
             return 1
         fi
         timeout "$answer" service docker stop >/dev/null 2>&1 9>&-
-        timeout 20 update-rc.d docker disable >/dev/null 2>&1 9>&-
+        not_at_boot
     else
         timeout "$answer" rc-service docker stop >/dev/null 2>&1 9>&-
     fi
     heard="dockerd runs"
     ! dockerd_pid >/dev/null
+}
+
+# not_at_boot: without systemd the script that a boot starts it by comes with the package.
+not_at_boot() {
+    systemd || ! command -v update-rc.d >/dev/null ||
+        timeout 20 update-rc.d docker disable >/dev/null 2>&1 9>&-
 }
 
 # release: what was kept from starting may start, and does so at every boot.
@@ -715,7 +721,7 @@ hold_again() {
             # shellcheck source=/dev/null
             [ ! -e "$dir/packages.sh" ] || . "$dir/packages.sh"
             rm -f "$INSTALLED"
-            has_engine || anything_installed || release
+            if has_engine || anything_installed; then not_at_boot; else release; fi
             ;;
     esac
 }
@@ -891,9 +897,7 @@ install_held() {
     install_engine || fail "$heard"
     point installed
     ! dockerd_pid >/dev/null || fail "dockerd was started while it was kept from starting"
-    # The script that a boot would start it by has come only now.
-    systemd || ! command -v update-rc.d >/dev/null ||
-        timeout 20 update-rc.d docker disable >/dev/null 2>&1 9>&-
+    not_at_boot
     printf '' >"$INSTALLED" || fail "cannot write $INSTALLED"
     step install "$(dockerd --version 2>/dev/null | tr -cd '\040-\176' | cut -c1-100)"
 }
