@@ -551,14 +551,14 @@ dockerd_pid() {
     echo "$pid"
 }
 
-restart_dockerd() { # restart_dockerd SECONDS
+restart_dockerd() { # restart_dockerd SECONDS [start]: what never ran some scripts cannot restart
     if systemd; then
         systemctl reset-failed docker.service docker.socket 2>/dev/null
         timeout "$1" systemctl restart docker.service
     elif command -v rc-service >/dev/null; then
-        timeout "$1" rc-service docker restart
+        timeout "$1" rc-service docker "${2-restart}"
     else
-        timeout "$1" service docker restart
+        timeout "$1" service docker "${2-restart}"
     fi >/dev/null 2>&1 9>&-
 }
 
@@ -907,7 +907,7 @@ start_first() {
     touched started
     release || fail "cannot remove $HELD"
     point released
-    restart_dockerd "$answer" || fail "dockerd did not start: $(last_words)"
+    restart_dockerd "$answer" start || fail "dockerd did not start: $(last_words)"
     step start
     point started
 }

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from .aptmirror import RELEASE, URL, Key, Mirror
-from .desk import Operator, Ran, warm
+from .desk import NEVER_MET, Operator, Ran, warm
 from .faults import heard
 from .guest import DAEMON_JSON
 from .hosts import Lab, LabHost
@@ -534,7 +534,9 @@ def test_without_systemd(lab: Lab, tmp_path: Path) -> None:
     try:
         host.write("/etc/oakum-lab-host", "")
         host.run(MENDED, timeout=180)
-        me = Operator(tmp_path, [host], **STRICT)
+        # What limits a dockerd may grant that no systemd starts is known once it runs: by an apply.
+        skip = [*NEVER_MET, "default-ulimits"]
+        me = Operator(tmp_path, [host], **STRICT, oakum_skip=skip)
         with Watcher(host) as watcher:
             ran = killed(me, "installed")
             assert ran.code == 4, heard(ran)
