@@ -261,12 +261,12 @@ def struck(new: NewHost, me: Operator) -> Ran:
 def test_killed_at_every_point(new: NewHost) -> None:
     """Each run is killed further on; so each has to finish what the former one left."""
     me = new.operator()
-    for point in POINTS:
+    for number, point in enumerate(POINTS, 1):
         ran = struck(new, me) if point == UNPACKING else killed(me, point)
         assert ran.code == 4, f"{point}: {heard(ran)}"
         assert "ended" in ran.host()["error"], f"{point}: {heard(ran)}"
         new.kept()
-        if point == ARRIVING[-1]:
+        if number == len(ARRIVING):
             assert new.starts() == []
     new.host.run(SPOIL)
     ran = killed(me, "undo")
