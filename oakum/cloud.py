@@ -64,6 +64,9 @@ Key = tuple[str, ...]
 
 NEW: Final = "new"
 
+MAJOR: Final = "90909"
+"""No release of any distribution: it stands for that of the host, until the host says its own."""
+
 
 class Impossible(Exception):
     """There is nothing that such a policy could be carried out with; the message says why."""
@@ -150,10 +153,24 @@ def user_data(text: str, head: str = "") -> str:
     return f"#cloud-config\n{comments}{body}"
 
 
+SPARED: Final = (
+    *("published", "choose_dialer", "dial", "silent_port", "ports_answer"),
+    *("calm", "read_upgrade", "leave_upgrade"),
+    *("soak", "all_fine"),
+)
+"""Functions that only a host with containers, an upgrade, or a later look calls: without them the
+baseline fits into the shortest user-data."""
+
+
 def dense(code: str) -> str:
-    """Shell without its indentation and empty lines, a twentieth of what is left when it is
-    compressed; no text in ``oakum/host`` needs them."""
-    return re.sub(r"\n\s+", "\n", code)
+    """What a first start needs of a text in ``oakum/host``, without indentation and empty lines."""
+    return re.sub(r"\n\s+", "\n", spared(code))
+
+
+def spared(code: str) -> str:
+    """A text in ``oakum/host`` without the functions that a first start never calls."""
+    names = "|".join(SPARED)
+    return re.sub(rf"^(?:{names})\(\) \{{(?: [^\n]*|\n.*?^)\}}\n", "", code, flags=re.M | re.S)
 
 
 def packed(text: str) -> bytes:
@@ -174,7 +191,7 @@ def _installing(
     plans: dict[Key, tuple[Plan, HostFacts]] = {}
     why = ""
     for manager, distribution in families:
-        release = {"ID": distribution, "VERSION_CODENAME": "@suite@"}
+        release = {"ID": distribution, "VERSION_CODENAME": "@suite@", "VERSION_ID": MAJOR}
         facts = HostFacts(packages=Read(manager), os=Read(release), engine_package=Read("none"))
         try:
             plans[manager, distribution] = bootstrap.build(facts, policy, controls, today), facts
@@ -183,11 +200,13 @@ def _installing(
     if not plans:
         raise Impossible(why)
     digest = _digest(plan for plan, _ in plans.values())
-    # The host says its own; here it is that of the facts.
+    # The host says its own; here they are those of the facts.
     machine = f"Architectures: {DEB_ARCHITECTURES['x86_64']}\n"
     return {
         key: [
-            shlex.join(call).replace(machine, "Architectures: @architecture@\n")
+            shlex.join(call)
+            .replace(machine, "Architectures: @architecture@\n")
+            .replace(f"/{MAJOR}/", "/@major@/")
             for call in _calls(plan, facts, policy, digest)
         ]
         for key, (plan, facts) in plans.items()

@@ -71,8 +71,8 @@ APK = """
 "apk policy"*) echo "$2 policy:"; echo '  26.1.5-r0:'; echo '    lib/apk/db/installed'
     echo '  28.3.3-r1:'; echo '    https://mirror.example/community' ;;
 "apk fetch --output"*) : >"$3/$(echo "$4" | sed s/=/-/).apk" ;;
-"apk add docker"*) echo 28.3.3-r1 >"$WORLD/version" ;;
-"apk add /"*) echo 26.1.5-r0 >"$WORLD/version" ;;
+"apk --wait 300 add docker"*) echo 28.3.3-r1 >"$WORLD/version" ;;
+"apk --wait 300 add /"*) echo 26.1.5-r0 >"$WORLD/version" ;;
 "apk verify"*) exit 1 ;;
 """
 
@@ -228,14 +228,15 @@ def test_apk(tmp_path, shell):
     new = "docker-engine=28.3.3-r1 docker-cli=28.3.3-r1"
     assert said[:3] == [f"step fetch {new}", "docker-engine 26.1.5-r0", "docker-cli 26.1.5-r0"]
     assert changing(calls)[:5] == [
-        "apk update",
+        "apk --wait 300 update",
         "apk fetch --output WORLD/txn/kept docker-engine=26.1.5-r0",
         "apk fetch --output WORLD/txn/kept docker-cli=26.1.5-r0",
-        f"apk fetch --recursive --output WORLD/txn/incoming {new}",
-        f"apk add {new}",
+        f"apk --wait 300 fetch --recursive --output WORLD/txn/incoming {new}",
+        f"apk --wait 300 add {new}",
     ]
     assert changing(calls)[-1] == (
-        "apk add WORLD/txn/kept/docker-cli-26.1.5-r0.apk WORLD/txn/kept/docker-engine-26.1.5-r0.apk"
+        "apk --wait 300 add WORLD/txn/kept/docker-cli-26.1.5-r0.apk"
+        " WORLD/txn/kept/docker-engine-26.1.5-r0.apk"
     )
 
 

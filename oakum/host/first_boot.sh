@@ -67,7 +67,8 @@ has() { command -v "$1" >/dev/null; }
 # packaged: daemon.json came with the engine's package, and nobody has run that engine yet.
 packaged() { has dockerd && has rpm && rpm -qf $DAEMON_JSON >/dev/null 2>&1; }
 
-# find_distribution: $manager, $distribution (or other) and $suite, by which packages are chosen.
+# find_distribution: $manager, $distribution (or other), $suite and $major, by which packages are
+# chosen.
 find_distribution() {
     manager=none
     for program in pacman apk zypper yum dnf apt-get; do
@@ -77,7 +78,8 @@ find_distribution() {
     words=$(
         set +u
         . /etc/os-release
-        printf '%s\n' "${ID:-linux} $ID_LIKE" "$UBUNTU_CODENAME" "$DEBIAN_CODENAME" "$VERSION_CODENAME"
+        printf '%s\n' "${ID:-linux} $ID_LIKE" "$UBUNTU_CODENAME" "$DEBIAN_CODENAME" "$VERSION_CODENAME" \
+            "${VERSION_ID%%.*}"
     )
     line() { printf '%s\n' "$words" | sed -n "$1p" | tr -cd 'A-Za-z0-9 ._-'; }
     distribution=other
@@ -89,7 +91,7 @@ find_distribution() {
                 ;;
         esac
     done
-    suite=$(line 4)
+    suite=$(line 4) major=$(line 5)
     case $distribution in
         ubuntu) own=$(line 2) ;;
         debian) own=$(line 3) ;;
@@ -196,7 +198,10 @@ carry_out() {
     [ "$code" = 0 ] || exit "$code"
 }
 
-here() { installation | sed -e "s/@suite@/$suite/" -e "s/@architecture@/$architecture/"; }
+here() {
+    installation |
+        sed -e "s/@suite@/$suite/" -e "s/@architecture@/$architecture/" -e "s/@major@/$major/"
+}
 
 first_boot() {
     id=-

@@ -7,9 +7,13 @@
 # shellcheck disable=SC2154,SC2034  # what transaction.sh gives and takes
 # shellcheck disable=SC2086  # lists of words
 
-# quietly COMMAND…: with nobody to ask; all that is done here takes no longer than the policy
-# allows. A daemon that it starts must not hold our lock.
+# allow: from now on, all that is done here together takes no longer than the policy says.
+allow() { packages_end=$(($(centiseconds) / 100 + install)) quiet=0; }
+
+# quietly COMMAND…: with nobody to ask, in what is left of that time. A daemon that it starts must
+# not hold our lock.
 quietly() {
+    [ -n "${packages_end-}" ] || allow
     now_left=$((packages_end - $(centiseconds) / 100))
     [ "$now_left" -gt 0 ] || now_left=1
     DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l ZYPP_LOCK_TIMEOUT=300 \
@@ -171,7 +175,7 @@ add_packages() { # add_packages NAME…
 
 # install_engine: the packages are there, and nothing that they brought has started dockerd.
 install_engine() {
-    packages_end=$(($(centiseconds) / 100 + install)) quiet=0
+    allow
     refresh
     if [ "$manager" = apt ] && [ ! -e /etc/ssl/certs/ca-certificates.crt ] &&
         grep -rqs '^URIs: https' /etc/apt/sources.list.d/oakum-docker.sources; then

@@ -27,8 +27,8 @@ installed() {
     esac 2>/dev/null
 }
 
-# of_release: of lines VERSION SOURCE, newest first, the first one of the release.
-of_release() {
+# first_of: of lines VERSION SOURCE, newest first, the first one of the release.
+first_of() {
     awk -v want="$1" '
         { bare = $1; sub(/^[0-9]+:/, "", bare); rest = substr(bare, length(want) + 1, 1) }
         want == "-" || (index(bare, want) == 1 && rest !~ /[0-9]/) { print $1, $2; exit }'
@@ -63,7 +63,7 @@ candidate() {
         *=*) of=$release ;;
         *) of=- ;;
     esac
-    found=$(available "$bare" | of_release "$of")
+    found=$(available "$bare" | first_of "$of")
     exact=${found%% *} origin=${found#* }
     [ -n "$exact" ]
 }
@@ -106,16 +106,15 @@ offer() {
 
 # --- Before anything is stopped ---
 
-# in_time: what is left of the seconds that all of the preparation has.
+# in_time: whether something is left of the seconds that all of the preparation has.
 in_time() {
-    install=$((whole - ($(centiseconds) - began) / 100))
-    heard="oakum_time_limits: install, $whole s, have passed"
-    [ "$install" -gt 0 ]
+    heard="oakum_time_limits: install, $install s, have passed"
+    [ $(($(centiseconds) / 100)) -lt "$packages_end" ]
 }
 
 # prepare_upgrade: the way back is to be had, and so are the new packages, which are tried later.
 prepare_upgrade() {
-    whole=$install began=$(centiseconds)
+    allow
     mkdir "$dir/kept" "$dir/incoming" || { heard="cannot write $dir"; return 1; }
     refresh && in_time && choose_packages && in_time || return
     for name in $(bare_names_of); do ! is_held "$name" || echo "$name"; done >"$dir/was-held"
@@ -125,7 +124,6 @@ prepare_upgrade() {
     in_time && fetch_packages || return
     step fetch "$(printf '%s' "$wanted_list" | tr -s ' ' | sed 's/^ //')"
     unpack
-    install=$whole
     point prepared
 }
 
@@ -163,7 +161,7 @@ manage() { # manage install|download…: the new packages, by name, from $dir/in
             ;;
         dnf | yum) quietly "$manager" -y --disableplugin=versionlock "$@" ;;
         zypper) quietly zypper --non-interactive --pkg-cache-dir "$dir/incoming" "$@" ;;
-        apk) quietly apk "$@" ;;
+        apk) quietly apk --wait 300 "$@" ;;
     esac
 }
 
@@ -333,6 +331,7 @@ upgrade_engine() {
     point guarded
     touched packages
     point upgrading
+    allow
     case $manager in
         apt) manage install $wanted_list ;;
         dnf | yum | zypper) manage install $wanted_list ;;
@@ -434,6 +433,7 @@ is_whole() {
 packages_back() {
     heard="the former packages were not to be had"
     [ -d "$dir/kept" ] || return
+    allow
     came=
     while read -r name was; do
         [ "$was" != - ] || ! is_installed "$name" || came="$came $name"
@@ -466,7 +466,7 @@ put_back() {
         apk)
             # What was asked for in words is no matter of these files.
             [ ! -e /etc/apk/world ] || cp -p /etc/apk/world "$dir/world"
-            quietly apk add "$dir"/kept/*.apk
+            quietly apk --wait 300 add "$dir"/kept/*.apk
             [ ! -e "$dir/world" ] || cp -p "$dir/world" /etc/apk/world
             ;;
     esac && as_before

@@ -4,7 +4,7 @@ set -eu
 
 [ "$(id -u)" -eq 0 ] || { echo "tests/lab/setup.sh: run me as root" >&2; exit 1; }
 
-needed='debootstrap debian-archive-keyring openssh-client openssh-server iproute2 iptables'
+needed='debootstrap debian-archive-keyring openssh-client openssh-server iproute2 iptables gnupg'
 # Any engine will do, and the machine may have one from elsewhere.
 command -v dockerd >/dev/null && command -v docker >/dev/null || needed="$needed docker.io"
 
