@@ -55,7 +55,7 @@ def test_the_calls_of_an_installation():
             "apt",
             "28.5.2",
             "no",
-            "docker-ce= docker-ce-cli= containerd.io docker-buildx-plugin docker-compose-plugin",
+            "docker-ce= docker-ce-cli= containerd.io docker-buildx-plugin? docker-compose-plugin?",
         )
     ]
     assert named(found, "service", bare()) == [("install", "no", "may-stop")]

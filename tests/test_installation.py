@@ -80,7 +80,7 @@ def test_dockers_repository_for_apt(os, folder, suite):
 def test_dockers_repository_for_dnf():
     key, repository = found(ALMA, "dnf", source="docker").files
     assert key.text == keys.key(keys.RPM)
-    assert "baseurl=https://download.docker.com/linux/rhel/$releasever/" in repository.text
+    assert "baseurl=https://download.docker.com/linux/rhel/9/$basearch/stable\n" in repository.text
     assert f"gpgcheck=1\ngpgkey=file://{key.path}\n" in repository.text
 
 
