@@ -765,6 +765,14 @@ def test_the_shadow_is_started_with_the_flags_of_the_real_one(dash):
     assert told.count("-H") == 1
 
 
+def test_what_the_shadow_leaves_in_its_temporary_folder_goes_with_it(dash):
+    dash.say("on-boot", 'echo "$TMPDIR" >"$WORLD/temporary"; : >"$TMPDIR/containerd.1.stacks.log"')
+    dash.run(dash.file(), SHADOW, RESTART)
+
+    assert dash.heard("temporary") == f"{dash.root}/run/tmp\n"
+    assert dash.left_behind == ["etc/daemon.json"]
+
+
 # Rolled back -------------------------------------------------------------------------------------
 
 

@@ -442,7 +442,7 @@ shadow() {
     each_file lay_over || exit 2
     private mount --bind "$base/run" "$RUN"
     # Where engines look whether systemd runs, for the cgroup driver.
-    mkdir -p "$RUN/docker/plugins" "$RUN/systemd/system" "$RUN/data"
+    mkdir -p "$RUN/docker/plugins" "$RUN/systemd/system" "$RUN/data" "$RUN/tmp"
     # Containers' root, which userns-remap makes an ordinary user, has to get to the data.
     chmod 755 "$RUN" "$RUN/data"
     private mount --bind "$base/plugins" "$RUN/docker/plugins"
@@ -452,7 +452,8 @@ shadow() {
     while IFS= read -r word; do
         set -- "$@" "$word"
     done <"$dir/flags"
-    dockerd "$@" >"$base/log" 2>&1 &
+    # A containerd that is slow to answer is killed by its dockerd, and leaves its stacks there.
+    TMPDIR=$RUN/tmp dockerd "$@" >"$base/log" 2>&1 &
     pid=$!
     start=$(centiseconds)
     while :; do
