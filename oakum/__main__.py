@@ -3,7 +3,11 @@
 import gc
 import sys
 
-REACHES_HOSTS = frozenset({"audit", "plan", "apply", "rollback", "history", "waivers", "worker"})
+REACHES_HOSTS = frozenset(
+    {"audit", "plan", "apply", "bootstrap", "cloud-init", "upgrade", "migrate"}
+    | {"rollback", "history", "waivers", "worker"}
+)
+"""The commands that load an inventory, and `worker`, whose inventory another process loaded."""
 
 
 def main() -> None:

@@ -13,14 +13,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from oakum.__main__ import REACHES_HOSTS
 from oakum.cli import oakum
 from oakum.controls import controls
 from oakum.options import layers_of
 
-COMMANDS = (
-    *("audit", "plan", "apply", "rollback", "history"),
-    *("controls", "explain", "schema", "completion"),
-)
+GROUPS = [name for name, command in oakum.commands.items() if isinstance(command, click.Group)]
+COMMANDS = [*oakum.list_commands(click.Context(oakum)), *GROUPS]
 
 
 def run(*args: str) -> tuple[int, str, str]:
@@ -192,6 +191,16 @@ def test_completion_is_a_script(shell: str) -> None:
     code, out, _ = run("completion", shell)
     assert code == 0
     assert "_OAKUM_COMPLETE" in out
+
+
+def test_commands_on_hosts_are_patched() -> None:
+    """Without gevent's patches they would visit one host after the other, without time limits."""
+    takes_hosts = {
+        name
+        for name, command in oakum.commands.items()
+        if any(param.name == "inventory" for param in command.params)
+    }
+    assert takes_hosts | {"worker"} == REACHES_HOSTS
 
 
 def test_version() -> None:
