@@ -99,7 +99,7 @@ def plan(inventory: str, **given: Any) -> NoReturn:
 @options.fail_on("never")
 @options.access
 @options.rollout
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before changing.")
+@options.asking
 def apply(inventory: str, yes: bool, **given: Any) -> NoReturn:
     """Change the hosts of INVENTORY to their policy, and verify it by reading them again.
 
@@ -131,7 +131,7 @@ def _transaction_id(ctx: click.Context, param: click.Parameter, value: str | Non
 @options.output
 @options.access
 @options.rollout
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before changing.")
+@options.asking
 def rollback(inventory: str, to: str | None, everything: bool, yes: bool, **given: Any) -> NoReturn:
     """Take back the last change that apply made on the hosts of INVENTORY, or more of them.
 

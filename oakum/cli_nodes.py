@@ -16,7 +16,7 @@ from oakum.model import Severity
 @options.fail_on("never")
 @options.access
 @options.rollout
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before changing.")
+@options.asking
 def bootstrap(inventory: str, yes: bool, **given: Any) -> NoReturn:
     """Install Docker on the hosts of INVENTORY, hardened before its first start.
 
@@ -104,7 +104,7 @@ def _release(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @options.output
 @options.access
 @options.rollout
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before changing.")
+@options.asking
 def upgrade(inventory: str, to: str, keep: tuple[str, ...], yes: bool, **given: Any) -> NoReturn:
     """Upgrade Docker on the hosts of INVENTORY by their own package manager.
 
@@ -131,7 +131,7 @@ def upgrade(inventory: str, to: str, keep: tuple[str, ...], yes: bool, **given: 
 @options.hosts
 @options.policy
 @click.option("--undo", is_flag=True, help="Back to the data of before.")
-@click.option("--dry-run", is_flag=True, help="Count and show; change nothing.")
+@options.dry_run
 @click.option(
     "--yes-for",
     multiple=True,

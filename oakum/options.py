@@ -68,6 +68,11 @@ max_disruption = click.option(
     type=click.Choice([str(word) for word in Disruption]),
     help="Hold what costs more, whatever the policy says.",
 )
+dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+asking = _stack(
+    dry_run,
+    click.option("-y", "--yes", is_flag=True, help="Do not ask before changing."),
+)
 report = _stack(
     click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True),
     click.option(

@@ -80,22 +80,36 @@ def run(
     command: str, inventory: str, given: Given, *, yes: bool = True, road: Road | None = None
 ) -> NoReturn:
     """Look at the hosts or change them, report, and end."""
-    if not yes and not sys.stdin.isatty():
+    changes = command in CHANGING and not given["dry_run"]
+    if changes and not yes and not sys.stdin.isatty():
         screen.refuse(
-            f"{command} asks before it changes anything, and nobody is there to answer; use --yes"
+            f"{command} asks before it changes anything, and nobody is there to answer; use --yes, "
+            "or --dry-run to see what it would do"
         )
     _writable(given["output"])
     started, clock = _now(), time.monotonic()
     with _fleet(inventory, given, road or HARDEN) as fleet:
-        if command in CHANGING:
+        if changes:
             report = _change(command, inventory, fleet, given, started, yes=yes)
         else:
             with _told("probing", fleet, given) as told, _crew(fleet, given, told) as crew:
                 rows = Rollout(fleet, told, crew=crew).look()
-            report = Report(command, fleet.profiles, started, _now(), tuple(rows))
+            report = Report(_as(command, given), fleet.profiles, started, _now(), tuple(rows))
     code = exit_code_of(report, _severity(given["fail_on"]))
-    screen.write(report, given, code, _next(report, inventory, given), time.monotonic() - clock)
+    if command in CHANGING and not changes and not all(_idle(row) for row in report.hosts):
+        code = max(code, ExitCode.DRIFT)
+    following = _next(command, report, inventory, given)
+    screen.write(report, given, code, following, time.monotonic() - clock)
     sys.exit(code)
+
+
+def _as(command: str, given: Given) -> str:
+    """Whose page a report is: what would be done is shown as a plan is."""
+    return "plan" if given.get("dry_run") and given["form"] == "text" else command
+
+
+def _idle(row: HostReport) -> bool:
+    return row.plan is None or row.plan.idle
 
 
 def _change(
@@ -109,7 +123,7 @@ def _change(
     if not yes or strategy.order is Order.LEAST_DISRUPTION_FIRST:
         with _told("probing", fleet, given) as told, _crew(fleet, given, told) as crew:
             agreed = {row.name: row for row in Rollout(fleet, told, crew=crew).look()}
-    if not yes and any(row.plan and not row.plan.idle for row in agreed.values()):
+    if not yes and not all(_idle(row) for row in agreed.values()):
         preview = Report("plan", fleet.profiles, started, _now(), tuple(agreed.values()))
         click.echo(screen.page(preview, given, ExitCode.OK, None, None, stderr=True), err=True)
         if not click.confirm(question, err=True):
@@ -166,8 +180,7 @@ def migrate(inventory: str, given: Given, request: Request) -> NoReturn:
             fleet.targets = {name: fleet.targets[name] for name in yes}
             rows |= _migrated(inventory, fleet, given, {name: rows[name] for name in yes})
     found = tuple(rows[name] for name in order)
-    looks = given["dry_run"] and given["form"] == "text"  # a page of what would be
-    report = Report("plan" if looks else "migrate", profiles, started, _now(), found)
+    report = Report(_as("migrate", given), profiles, started, _now(), found)
     code = exit_code_of(report, Severity.LOW)
     screen.write(report, given, code, None, time.monotonic() - clock)
     sys.exit(code)
@@ -307,35 +320,37 @@ def _severity(word: str) -> Severity | None:
     return None if word == "never" else Severity(word)
 
 
-def _next(report: Report, inventory: str, given: Given) -> str | None:
+def _next(command: str, report: Report, inventory: str, given: Given) -> str | None:
     """The command that an operator would type next."""
     words = [f"--limit {shlex.quote(word)}" for word in given["limit"]]
     for key in ("only", "skip"):
         words += [f"--{key} {shlex.quote(','.join(given[key]))}"] if given.get(key) else []
-    if given["policy"] and report.command != "rollback":
+    if given["policy"] and command != "rollback":
         words += [f"--policy {shlex.quote(str(given['policy']))}"]
     words += ["--sudo"] if given["sudo"] else []
-    if report.command == "upgrade":
+    if command == "upgrade":
         words += [f"--to {given['to']}", *(f"--keep {shlex.quote(key)}" for key in given["keep"])]
-    if report.command == "rollback":
+    if command == "rollback":
         words += (
             [f"--to {given['to']}"] if given["to"] else ["--all"] if given["everything"] else []
         )
     rest = " ".join([shlex.quote(inventory), *words])
     if report.stopped and report.run:
-        return " ".join([f"oakum {report.command} {rest}", *_care(given), f"--resume {report.run}"])
+        return " ".join([f"oakum {command} {rest}", *_care(given), f"--resume {report.run}"])
     if any(row.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK) for row in report.hosts):
-        if report.command == "rollback":
+        if command == "rollback":
             return " ".join(
                 ["oakum history", shlex.quote(inventory), *words[: len(given["limit"])]]
             )
-        if report.command == "upgrade":
+        if command == "upgrade":
             return f"oakum plan {shlex.quote(inventory)} --for-engine {given['to']}"
-        return f"oakum plan {rest}"
-    changing = any(row.plan and row.plan.changes for row in report.hosts)
-    if report.command in CHANGING or not changing:
+        return f"oakum {'bootstrap' if command == 'bootstrap' else 'plan'} {rest}"
+    changing = not all(_idle(row) for row in report.hosts)
+    if given.get("dry_run"):
+        return " ".join([f"oakum {command} {rest}", *_care(given)]) if changing else None
+    if command in CHANGING or not changing:
         return None
-    return f"oakum {'plan' if report.command == 'audit' else 'apply'} {rest}"
+    return f"oakum {'plan' if command == 'audit' else 'apply'} {rest}"
 
 
 def _care(given: Given) -> Iterator[str]:

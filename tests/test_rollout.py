@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,13 +12,14 @@ from typing import Any
 
 import gevent
 import pytest
+from click.testing import CliRunner
 from gevent.event import Event
 from pyinfra.api.inventory import Inventory
 from rich.console import Console
 
 from oakum import deploy
 from oakum import fleet as fleets
-from oakum.cli import apply
+from oakum.cli import apply, oakum
 from oakum.deploy import HARDEN, Road, rolling_back
 from oakum.events import Events, Past, open_log, past
 from oakum.fleet import Access, Fleet
@@ -815,9 +817,27 @@ def test_the_next_command_is_as_careful_as_the_one_that_stopped() -> None:
     line = f"--limit web --sudo {care} --count-unreachable --canary 1 --batch 1"
     given = apply.make_context("apply", ["fleet.py", *line.split()]).params
     report = Report("apply", "", "", "", (), run=ONE, stopped="because")
-    said = _next(report, "fleet.py", given)
+    said = _next("apply", report, "fleet.py", given)
     begin = "oakum apply fleet.py --limit web --sudo"
     assert said == f"{begin} {care} --count-unreachable --resume {ONE}"
+
+
+def test_a_dry_run_shows_what_would_be_done_and_asks_nobody(fleet: PlayedFleet) -> None:
+    played = fleet(drift={"probe": DRIFT})
+    words = ["apply", "played", "--dry-run"]
+    shown = CliRunner().invoke(oakum, words)
+    assert shown.exit_code == 1, shown.output
+    assert '"userland-proxy": false' in shown.stdout
+    assert "Next: oakum apply played" in shown.stdout
+    told = CliRunner().invoke(oakum, [*words, "--format=json"])
+    (row,) = json.loads(told.stdout)["hosts"]
+    assert (told.exit_code, row["outcome"], len(row["changes"])) == (1, None, 1)
+    assert commands(played, "drift") == ["probe"]
+
+
+def test_a_dry_run_with_nothing_to_do(fleet: PlayedFleet) -> None:
+    fleet(clean={})
+    assert CliRunner().invoke(oakum, ["apply", "played", "--dry-run"]).exit_code == 0
 
 
 def test_a_host_that_did_not_hold_counts_once_on_the_screen() -> None:
