@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from oakum.exit_codes import of
-from oakum.model import Disruption, Impact, Kind, Outcome, Severity, Status
+from oakum.model import Disruption, Impact, Installation, Kind, Outcome, Severity, Status
 from oakum.report import text
 from oakum.report.phrases import enumerated, in_words
 from oakum.report.text import printable
@@ -57,6 +57,14 @@ def one(found=OK, **known):
 def test_golden(golden, name, made, options):
     plain = {"width": 100, "elapsed": None, "next_command": "oakum apply fleet.py"}
     golden(f"report-{name}.txt", page(made(), **{**plain, **options}))
+
+
+def test_a_bootstrap_is_not_told_of_itself():
+    """The files of a first start, in the plan of the command that brings them."""
+    install = Installation("apt", ("docker.io",))
+    told = one(replace(fleets.BEFORE_DOCKER, install=install))
+    assert "These files follow before its first start, planned anew" in " ".join(told.split())
+    assert "oakum bootstrap" not in told
 
 
 def test_golden_audit(golden):

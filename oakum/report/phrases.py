@@ -6,7 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from oakum.model import Change, Disruption, Finding, HostReport, Json, Kind, Outcome, Report, Status
+from oakum.model import (
+    Change,
+    Disruption,
+    Finding,
+    HostReport,
+    Json,
+    Kind,
+    Outcome,
+    Plan,
+    Report,
+    Status,
+)
 from oakum.report import Standing, standing
 
 NAMES: Final = 8
@@ -238,12 +249,13 @@ def cost(row: HostReport, command: str) -> str:
     return f"{'would cost: ' if command == 'audit' else ''}{COSTS[row.plan.disruption]}"
 
 
-def deferred(files: Sequence[Change], *, named: bool) -> str:
+def deferred(plan: Plan, *, named: bool) -> str:
     """What is said of a host that has no engine yet; ``named`` where no diffs follow."""
     if named:
-        return (
-            f"No Docker engine yet; its first dockerd should find {enumerated(map(title, files))}"
-        )
+        files = enumerated(map(title, plan.deferred))
+        return f"No Docker engine yet; its first dockerd should find {files}"
+    if plan.install:
+        return "These files follow before its first start, planned anew for the engine that came:"
     return (
         "No Docker engine yet, so apply leaves this host alone; oakum bootstrap installs it. "
         "These are the files that its first dockerd should find:"

@@ -229,7 +229,7 @@ def _deferred(row: HostReport, plan: Plan, page: _Page) -> Iterator[Text]:
     if not plan.deferred:
         return
     diffs = page.command == "plan"
-    why = phrases.deferred(plan.deferred, named=not diffs)
+    why = phrases.deferred(plan, named=not diffs)
     yield from _row(_text(" "), 2, [_text(why)], page)
     for change in plan.deferred if diffs else ():
         yield from _frame(change, row.name, page)
