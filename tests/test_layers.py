@@ -260,6 +260,8 @@ PURE = (
     "controls",
     "planner",
     "manifest",
+    "installation",
+    "bootstrap",
     "cloud",
     "migration",
     "survey",
