@@ -311,6 +311,7 @@ OS_RELEASES = [
     ('ID="amzn"\nID_LIKE="fedora"\n', "amzn "),
     ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "other "),
     ("ID=alpine\n", "other "),
+    ('ID="ol"\nID_LIKE="fedora"\n', "rhel "),  # as oakum.installation has it
     ('ID=debian\nVERSION_CODENAME="a b$\\`/;x"\n', "debian a b;x".replace(";", "")),
 ]
 

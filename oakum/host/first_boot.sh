@@ -85,6 +85,7 @@ find_distribution() {
     distribution=other
     for word in $(line 1); do
         case $word in
+            ol) distribution=rhel && break ;; # by its own account a relative of fedora
             debian | ubuntu | raspbian | fedora | rhel | centos | amzn)
                 distribution=$word
                 break
