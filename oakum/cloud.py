@@ -145,7 +145,8 @@ def user_data(text: str, head: str = "") -> str:
             "path": HOOK,
             "permissions": "0755",
             "owner": "root:root",
-            "content": f"#!/bin/sh\nexec sh {SCRIPT}\n",
+            # A rollback of all of oakum's takes the script away, and this is not in its ledger.
+            "content": f'#!/bin/sh\n[ -e {SCRIPT} ] || exec rm "$0"\nexec sh {SCRIPT}\n',
         },
     ]
     comments = "".join(f"# {' '.join(line.split())}\n" for line in head.splitlines())

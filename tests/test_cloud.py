@@ -395,6 +395,50 @@ def test_what_is_no_new_host_is_refused(shell: str, there: str, told: str, tmp_p
     assert (told in printed, "refused" in printed) == (True, bool(told)), printed
 
 
+OURS, DESK = "bootstrap cloud-init WANTED c", "bootstrap ann@desk 0123 c"
+LEDGERS = [
+    ("T a begin OURS\nT a confirmed\n", True),
+    ("T a begin OURS\nT a confirmed torn\nT a rolled-back cut off\n", False),
+    ("T a begin OURS\nT a confirmed\nT b begin rollback x 1 c\nT b undoes a\nT b confirmed\n", False),
+    ("T a begin OURS\nT a rolled-back no\nT b begin DESK\nT b confirmed\n", True),
+    ("T b begin DESK\nT b confirmed\nheld", False),
+    ("T a begin bootstrap cloud-init 4567 c\nT a confirmed\n", False),
+    ("T a begin apply ann@desk 89ab c\nT a confirmed\n", False),
+]
+
+
+@shells
+@pytest.mark.parametrize(("ledger", "done"), LEDGERS)
+def test_a_ledger_tells_whether_it_is_done(
+    shell: str, ledger: str, done: bool, tmp_path: Path
+) -> None:
+    whole = functions(text(policy()))
+    wanted = re.search(r"^WANTED=(.*)$", whole, re.MULTILINE)
+    assert wanted
+    if ledger.endswith("held"):
+        (tmp_path / "held").touch()
+    ledger = ledger.removesuffix("held").replace("OURS", OURS).replace("DESK", DESK)
+    (tmp_path / "ledger").write_text(ledger.replace("WANTED", wanted[1]))
+    printed = run(shell, f"{whole}STATE={tmp_path}\nhardened && echo yes || echo no\n", tmp_path)
+    assert printed == ("yes\n" if done else "no\n")
+
+
+def test_the_hook_goes_with_the_script(tmp_path: Path) -> None:
+    files = yaml.safe_load(cloud.user_data("echo run\n"))["write_files"]
+    script, hook = tmp_path / "first-boot.sh", tmp_path / "hook"
+    script.write_text(files[0]["content"])
+    hook.write_text(files[1]["content"].replace(cloud.SCRIPT, str(script)))
+    hook.chmod(0o755)
+
+    def boot() -> str:
+        done = subprocess.run([hook], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert (boot(), hook.exists()) == ("run\n", True)
+    script.unlink()
+    assert (boot(), hook.exists()) == ("", False)
+
+
 # The command -------------------------------------------------------------------------------------
 
 

@@ -21,10 +21,12 @@ stop() {
     exit 1
 }
 
-# hardened: whether this very plan was confirmed here and not taken back since.
+# hardened: whether this very plan, or a bootstrap from elsewhere, was confirmed here and not taken
+# back since.
 hardened() {
-    awk -v plan="$WANTED" '
-        $3 == "begin" && $6 == plan { ours[$2] }
+    [ ! -e "$STATE/held" ] && awk -v plan="$WANTED" '
+        / torn$/ { next }
+        $3 == "begin" && ($6 == plan || $4 == "bootstrap" && $5 != "cloud-init") { ours[$2] }
         $3 == "confirmed" && $2 in ours { done = 1 }
         $3 == "undoes" && $4 in ours { done = 0 }
         END { exit !done }' "$STATE/ledger" 2>/dev/null
