@@ -209,6 +209,7 @@ here() {
 first_boot() {
     id=-
     [ "$(id -u)" = 0 ] || stop "not root"
+    sync                                    # cloud-init does not write it again after a power cut
     [ ! -d "$STATE" ] || chmod 700 "$STATE" # cloud-init made it, for this script
     hardened || finish_former
     if hardened; then
