@@ -399,7 +399,10 @@ OURS, DESK = "bootstrap cloud-init WANTED c", "bootstrap ann@desk 0123 c"
 LEDGERS = [
     ("T a begin OURS\nT a confirmed\n", True),
     ("T a begin OURS\nT a confirmed torn\nT a rolled-back cut off\n", False),
-    ("T a begin OURS\nT a confirmed\nT b begin rollback x 1 c\nT b undoes a\nT b confirmed\n", False),
+    (
+        "T a begin OURS\nT a confirmed\nT b begin rollback x 1 c\nT b undoes a\nT b confirmed\n",
+        False,
+    ),
     ("T a begin OURS\nT a rolled-back no\nT b begin DESK\nT b confirmed\n", True),
     ("T b begin DESK\nT b confirmed\nheld", False),
     ("T a begin bootstrap cloud-init 4567 c\nT a confirmed\n", False),
@@ -475,7 +478,9 @@ def test_a_host_and_a_group_have_their_policies(inventory: str) -> None:
     assert b"oakum-seccomp.json" in some
     assert b'"icc"' not in some
     assert "the waiver of seccomp (bob) is for others, and not applied" in talk
-    assert "kB, and most clouds take 16.4 kB; with --gzip it has" in talk
+    assert (
+        "and Amazon EC2 takes 16,384 of user-data, others 32 to 256 kB; with --gzip it has" in talk
+    )
     code, db, talk = invoke(inventory, "--group", "db", "--shell")
     assert code == 0
     assert b"userns-remap" not in db.split(b"hardening()")[1].split(b"architecture()")[0]
@@ -512,6 +517,17 @@ def test_it_goes_to_a_file_and_compressed(inventory: str, tmp_path: Path) -> Non
     assert (code, out) == (0, b"")
     assert gzip.decompress(path.read_bytes()).startswith(b"#cloud-config\n")
     assert "kB" not in talk
+
+
+def test_a_waiver_that_has_ended_is_not_said_to_count(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.py"
+    ended = {"control": "userland-proxy", "reason": "r", "owner": "ann", "until": "2020-01-31"}
+    path.write_text(f"web = (['web-1'], {{'oakum_waivers': [{ended}]}})\n")
+    code, out, talk = invoke(str(path), "web-1", "--shell")
+    assert code == 0
+    assert b'"userland-proxy": false' in out
+    assert "the waiver of userland-proxy (ann) ended on 2020-01-31, and counts no more" in talk
+    assert "so not set" not in talk
 
 
 @pytest.mark.parametrize(
