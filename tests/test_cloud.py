@@ -165,13 +165,16 @@ def test_whatever_is_in_it_is_data(shell: str, tmp_path: Path) -> None:
 
 def kinds(whole: str) -> list[cloud.Key]:
     engines = re.search(r"^ENGINES='?([^'\n]*)", whole, re.MULTILINE)
+    flags = re.search(r"^KNOWN='?([^'\n]*)", whole, re.MULTILINE)
     assert engines
+    assert flags
     return [
-        (engine, init, selinux, values)
+        (engine, init, selinux, values, given)
         for engine in engines[1].split()
         for init in cloud.INITS
         for selinux in cloud.SELINUX
         for values in cloud.VALUES
+        for given in flags[1].split()
     ]
 
 
@@ -217,7 +220,7 @@ def test_a_release_between_two_plans_has_the_plan_of_the_earlier() -> None:
         assert known in engines
 
         def plan(release: str) -> Plan:
-            facts = cloud.facts_of((release, "systemd-v2", "none", "set"))
+            facts = cloud.facts_of((release, "systemd-v2", "none", "set", "-"))
             return replace(bootstrap.build(facts, wanted, controls(), TODAY), findings=())
 
         assert plan(engine) == plan(known)
@@ -292,7 +295,7 @@ def test_ranges_are_those_of_the_control(
             path.chmod(0o644)
         states.append(FileState(str(path), str(path), content))
     facts = replace(
-        cloud.facts_of(("28.0", "systemd-v2", "none", "kept")),
+        cloud.facts_of(("28.0", "systemd-v2", "none", "kept", "-")),
         subuid=Read(states[0]),
         subgid=Read(states[1]),
     )
@@ -347,24 +350,58 @@ def test_engines_are_told_apart(shell: str, said: str, expected: str, tmp_path: 
     assert run(shell, code, tmp_path) == expected
 
 
+FEDORA = (
+    'OPTIONS="--selinux-enabled \\\n  --log-driver=journald \\\n  --live-restore \\\n'
+    '  --default-ulimit nofile=1024:1024 \\\n  --init-path /usr/libexec/docker/docker-init \\\n"'
+)
+
+
 @shells
 @pytest.mark.parametrize(
     ("text_of", "told"),
     [
-        ("ExecStart=/usr/bin/dockerd -H fd:// $OPTIONS", ""),
-        ("ExecStart=/usr/bin/dockerd --icc=false", "dockerd with --icc "),
-        ('OPTIONS="--default-ulimit nofile=1024:4096"', "dockerd with --default-ulimit "),
-        ('# OPTIONS="--icc"', ""),
-        ("ExecStart=/usr/bin/dockerd --iccx", ""),
+        ("ExecStart=/usr/bin/dockerd -H fd:// $OPTIONS", "-"),
+        ('OPTIONS="--default-ulimit nofile=32768:65536"', "default-ulimit"),
+        (FEDORA, "default-ulimit+live-restore+log-driver"),
+        ("ExecStart=/usr/bin/dockerd --icc=false", "dockerd gets --icc as flags"),
+        ('OPTIONS="--default-ulimit nofile=1 --icc"', "gets --default-ulimit+icc as flags"),
+        ('# OPTIONS="--icc"', "-"),
+        ("ExecStart=/usr/bin/dockerd --iccx", "-"),
     ],
 )
-def test_flags_beside_the_file_are_refused(
+def test_flags_beside_the_file_are_known_or_refused(
     shell: str, text_of: str, told: str, tmp_path: Path
 ) -> None:
     whole = functions(text(policy(profile="strict")))
     own = f"systemctl() {{ printf '%s\\n' {shlex.quote(text_of)}; }}\n"
-    printed = run(shell, f"{whole}{own}(no_flags) 2>&1 || echo refused\n", tmp_path)
-    assert (told in printed, "refused" in printed) == (True, bool(told)), printed
+    end = '(find_flags; echo "[$flags]") 2>&1 || echo refused\n'
+    printed = run(shell, f"{whole}{own}{end}", tmp_path)
+    refused = "as flags" in told
+    assert (told if refused else f"[{told}]") in printed
+    assert ("refused" in printed) == refused
+
+
+@pytest.mark.parametrize("profile", ["baseline", "strict"])
+@pytest.mark.parametrize("given", cloud.PACKAGED_FLAGS, ids=["amazon", "fedora"])
+def test_what_is_known_of_flags_gives_the_plan_of_bootstrap(
+    profile: str, given: dict[str, tuple[str, ...]]
+) -> None:
+    """With all that the package gives, and not only what would stand in the file."""
+    wanted = policy(profile=profile)
+    whole = text(wanted)
+    flags = re.search(r"^FLAGS='(.*)'$", whole, re.MULTILINE)
+    assert flags
+    label = "+".join(flag for flag in flags[1].split() if flag in given)
+    kind = ("24.0.0", "systemd-v2", "enforcing", "set", label)
+    assert ("24.0.0" if profile == "strict" else "20.10.24", *kind[1:]) in kinds(whole)
+    facts = replace(cloud.facts_of(kind), unit_flags=Read(given))
+    for one in (facts, cloud.facts_of(kind)):
+        plan = bootstrap.build(one, wanted, controls(), TODAY)
+        (file,) = (row for row in plan.changes if row.path == cloud.DAEMON_JSON)
+        written = json.loads(file.after or b"")
+        assert not {"default-ulimits", *(given.keys() & {"live-restore"})} & written.keys()
+        assert ("log-opts" in written) == ("log-driver" not in given and profile == "baseline")
+        assert written["userland-proxy"] is False
 
 
 @shells

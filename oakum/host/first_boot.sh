@@ -2,7 +2,7 @@
 # What a new host does at its first boot with what `oakum cloud-init` printed: gets an engine that is
 # kept from starting, gives it its files, and lets it start. It stands at the end of that text, behind
 # launch.sh and the functions that say what is wanted: transaction_sh, packages_sh, installation,
-# hardening, architecture; and WANTED, ENGINES, VALUES, FLAGS.
+# hardening, architecture; and WANTED, ENGINES, VALUES, FLAGS, KNOWN.
 #
 # Asked again it completes what was cut off, and says so when nothing is left to do.
 # Exit: 0 Docker runs hardened · 1 nothing was changed · 2 rolled back, Docker is kept from starting ·
@@ -125,7 +125,8 @@ find_kind() {
             [ ! -w "$value" ] || [ "$(cat "$value")" != 0 ] || values='set'
         done
     fi
-    kind=$engine:$init:$selinux:$values
+    find_flags
+    kind=$engine:$init:$selinux:$values:$flags
 }
 
 # in_container: whether the kernel is another host's.
@@ -137,19 +138,22 @@ in_container() {
     fi
 }
 
-# no_flags: whether nothing gives dockerd as a flag what its file will say; with both it does not
-# start. Some distributions' packages do.
-no_flags() {
-    flags=$({
+# find_flags: in $flags what dockerd is given as a flag and its file would say too; with both it does
+# not start. Some distributions' packages do that, and there are plans for what is known of them.
+find_flags() {
+    words=$({
         systemctl cat docker.service
         cat /etc/sysconfig/docker /etc/default/docker /etc/conf.d/docker
     } 2>/dev/null | grep -v '^[[:space:]]*#' | tr -s "=\"' \t" '\n' | sed -n 's/^--//p')
+    flags=
     for flag in $FLAGS; do
-        ! printf '%s\n' "$flags" | grep -qxF -e "$flag" ||
-            stop "the package starts dockerd with --$flag (systemctl cat docker, /etc/sysconfig/docker)," \
-                "and daemon.json is to say that; take it out there and run this again, or let oakum" \
-                "bootstrap go on, which leaves it alone"
+        ! printf '%s\n' "$words" | grep -qxF -e "$flag" || flags=${flags:+$flags+}$flag
     done
+    flags=${flags:--}
+    case " $KNOWN " in *" $flags "*) return ;; esac
+    stop "dockerd gets --$flags as flags (systemctl cat docker, /etc/sysconfig/docker), and daemon.json" \
+        "is to say that; take them out there and run this again, or let oakum bootstrap go on, which" \
+        "leaves them alone"
 }
 
 # ranges: the calls that give the user dockremap subordinate ids which nobody has; from 28.0 on
@@ -228,7 +232,6 @@ first_boot() {
         look
     fi
     find_kind
-    no_flags
     say "hardening Docker $version, and starting it for the first time ($kind)"
     carry_out hardening
     rm -f "$HOOK"
