@@ -111,7 +111,7 @@ def _known(loaded: Any, inventory: str, name: str | None) -> Host:
 
 
 def _new(loaded: Any, inventory: str, group: str) -> Host:
-    """A host of that group, and of those that the group is in, without data of its own."""
+    """A host of that group, and of those that its hosts are in anyway, without data of its own."""
     connector, _, path = inventory.partition("/")
     groups, data = [group], {}
     if connector == "@ansible":
@@ -127,6 +127,8 @@ def _new(loaded: Any, inventory: str, group: str) -> Host:
         )
     elif group not in (known := {*loaded.groups, *loaded.group_data}):
         raise SelectionError(f"--group {group}: is no group{nearest(group, sorted(known))}")
+    elif len(loaded.groups.get(file := Path(inventory).stem, ())) == len(loaded) and file != group:
+        groups.append(file)  # pyinfra puts every host of a file into a group of the file's name
     loaded.host_data[NEW] = data
     return Host(NEW, loaded, groups, SSHConnector)
 

@@ -528,6 +528,21 @@ def test_a_host_and_a_group_have_their_policies(inventory: str) -> None:
     assert "oakum_before: oakum on a control machine does that" in talk
 
 
+@pytest.mark.parametrize(("file", "profile"), [("fleet", "strict"), ("db", "baseline")])
+def test_a_new_host_is_in_the_group_of_the_file_as_every_other(
+    file: str, profile: str, tmp_path: Path
+) -> None:
+    """But for a group that only happens to be called like the file."""
+    path = tmp_path / f"{file}.py"
+    path.write_text("web = ['web-1']\ndb = ['db-1']\n")
+    (tmp_path / "group_data").mkdir()
+    (tmp_path / "group_data" / f"{file}.py").write_text("oakum_profile = 'strict'\n")
+    for args in (["--group", "web"], ["web-1"]):
+        code, out, _ = invoke(str(path), *args, "--shell")
+        assert code == 0
+        assert f", profile {profile}.".encode() in out
+
+
 def test_a_group_of_an_ansible_inventory_has_those_above_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
