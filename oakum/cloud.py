@@ -129,7 +129,8 @@ def script(
             _function("hardening", _cases('"$kind"', hardening)),
             _function(
                 "architecture",
-                f"    architecture=unknown\n    case $(uname -m) in\n{architectures}    esac\n",
+                "    architecture=@architecture@\n    case $(uname -m) in\n"
+                f"{architectures}    esac\n",
             ),
             _without_shebang(text_of("first_boot.sh")),
         ]

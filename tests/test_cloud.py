@@ -25,7 +25,7 @@ from oakum.cli import oakum
 from oakum.controls import controls
 from oakum.controls.daemon.userns_remap import subordinate_ranges
 from oakum.facts import HostFacts, Read
-from oakum.installation import installation
+from oakum.installation import Unsupported, installation
 from oakum.layers import Layer, resolve
 from oakum.manifest import About
 from oakum.model import Plan
@@ -256,6 +256,55 @@ def test_every_family_gets_its_packages(source: str, tmp_path: Path) -> None:
         assert files == {file.path: file.text for file in install.files}
         assert ["engine", manager, "-", "no", " ".join(install.names)] in found
         assert found[-1] == ["service", "install", "no", "may-stop"]
+
+
+RELEASES = [
+    ("apt", "ID=debian\nVERSION_CODENAME=trixie\n"),
+    ("apt", "ID=debian\n"),
+    ("apt", "ID=raspbian\nID_LIKE=debian\nVERSION_CODENAME=bookworm\n"),
+    (
+        "apt",
+        'ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_CODENAME=xia\nUBUNTU_CODENAME=noble\n',
+    ),
+    ("dnf", 'ID="rhel"\nID_LIKE="fedora"\nVERSION_ID="9.4"\n'),
+    ("dnf", 'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="10.0"\n'),
+    ("dnf", 'ID="ol"\nID_LIKE="fedora"\nVERSION_ID="9.4"\n'),
+    ("dnf", 'ID="centos"\nID_LIKE="rhel fedora"\n'),
+    ("dnf", 'ID="amzn"\nID_LIKE="fedora"\nVERSION_ID="2023"\n'),
+    ("dnf", "ID=fedora\nVERSION_ID=42\n"),
+    ("zypper", 'ID="sles"\nID_LIKE="suse"\nVERSION_ID="15.6"\n'),
+    ("apk", "ID=alpine\nVERSION_ID=3.22.1\n"),
+    ("none", "ID=flatcar\nVERSION_ID=1\n"),
+]
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "riscv64"])
+@pytest.mark.parametrize("source", ["distribution", "docker"])
+def test_a_host_that_looks_at_itself_gets_what_bootstrap_brings(
+    source: str, machine: str, tmp_path: Path
+) -> None:
+    wanted = policy(engine={"source": source, "hold": False})
+    whole = functions(text(wanted)).replace("/etc/os-release", f"{tmp_path}/os-release")
+    for manager, release in RELEASES:
+        (tmp_path / "os-release").write_text(release)
+        end = whole.index("\nfirst_boot() {")
+        code = (
+            f"{whole[:end]}\nuname() {{ echo {machine}; }}\n"
+            f"has() {{ [ $1 = {manager} ] || [ $1 = {manager}-get ]; }}\n"
+            "find_distribution\narchitecture\nhere\n"
+        )
+        found = calls(run("dash", code, tmp_path), tmp_path)
+        words = dict(line.replace('"', "").split("=", 1) for line in release.splitlines())
+        facts = HostFacts(packages=Read(manager), os=Read(words), arch=Read(machine))
+        try:
+            install = installation(facts, wanted.engine)
+        except Unsupported:
+            open_ends = [word for call in found for word in call if re.search("@[a-z]+@", word)]
+            assert open_ends or not [call for call in found if call[0] == "engine"], release
+            continue
+        files = {call[1]: call[6] for call in found if call[0] == "file"}
+        assert files == {file.path: file.text for file in install.files}, release
+        assert ["engine", manager, "-", "no", " ".join(install.names)] in found
 
 
 def test_an_engine_that_nobody_has_is_refused_at_once() -> None:

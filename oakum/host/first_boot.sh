@@ -205,9 +205,10 @@ carry_out() {
     [ "$code" = 0 ] || exit "$code"
 }
 
+# here: the calls of the installation; what this host does not say of itself stays between two @.
 here() {
-    installation |
-        sed -e "s/@suite@/$suite/" -e "s/@architecture@/$architecture/" -e "s/@major@/$major/"
+    installation | sed -e "s/@suite@/${suite:-@suite@}/" -e "s/@major@/${major:-@major@}/" \
+        -e "s/@architecture@/$architecture/"
 }
 
 first_boot() {
@@ -225,8 +226,10 @@ first_boot() {
     if ! has dockerd || { [ "$held" = yes ] && [ ! -e "$STATE/installed" ]; }; then
         find_distribution
         architecture
-        installation | grep -q '^engine ' ||
-            stop "no engine as oakum_engine wants it for $distribution with $manager"
+        if ! here | grep -q '^engine ' || here | grep -q '@[a-z]*@'; then
+            stop "no engine as oakum_engine wants it for $distribution ${suite:-$major}" \
+                "($(uname -m)) with $manager"
+        fi
         say "installing Docker, kept from starting"
         carry_out here
         look
