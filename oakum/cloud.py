@@ -174,15 +174,18 @@ SPARED: Final = (
 """Functions that only a host with containers, a change, an upgrade, a rollback or a later look
 calls: without them the baseline fits into the shortest user-data."""
 
+SPARED_UNPINNED: Final = ("versions", "of_release")
+"""Those that look for a release, which only some policies want."""
 
-def dense(code: str) -> str:
+
+def dense(code: str, policy: Policy) -> str:
     """What a first start needs of a text in ``oakum/host``, without indentation and empty lines."""
-    return re.sub(r"\n\s+", "\n", spared(code))
+    return re.sub(r"\n\s+", "\n", spared(code, policy))
 
 
-def spared(code: str) -> str:
+def spared(code: str, policy: Policy) -> str:
     """A text in ``oakum/host`` without the functions that a first start never calls."""
-    names = "|".join(SPARED)
+    names = "|".join((*SPARED, *(() if policy.engine.release else SPARED_UNPINNED)))
     return re.sub(rf"^(?:{names})\(\) \{{(?: [^\n]*|\n.*?^)\}}\n", "", code, flags=re.M | re.S)
 
 

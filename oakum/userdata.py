@@ -56,7 +56,7 @@ def put(
     try:
         text = cloud.script(wanted, controls(), today, script, head)
         small = cloud.script(
-            wanted, controls(), today, lambda name: cloud.dense(script(name)), head
+            wanted, controls(), today, lambda name: cloud.dense(script(name), wanted), head
         )
     except cloud.Impossible as error:
         screen.refuse(str(error))

@@ -49,7 +49,7 @@ def text(wanted: Policy, head: str = "") -> str:
 
 
 def small(name: str) -> str:
-    return cloud.dense(script(name))
+    return cloud.dense(script(name), policy())
 
 
 def run(shell: str, code: str, cwd: Path) -> str:
@@ -109,9 +109,15 @@ def test_the_baseline_fits_where_user_data_is_shortest() -> None:
 
 
 def test_what_is_spared_is_whole_functions_that_a_first_start_does_not_call() -> None:
-    whole = script("transaction.sh")
     head = re.compile(r"^(\w+)\(\) ", re.M)
-    assert {*head.findall(whole)} - {*head.findall(cloud.spared(whole))} == {*cloud.SPARED}
+
+    def gone(name: str, **data: Any) -> set[str]:
+        left = cloud.spared(script(name), policy(**data))
+        return {*head.findall(script(name))} - {*head.findall(left)}
+
+    assert gone("transaction.sh") == {*cloud.SPARED}
+    assert gone("packages.sh") == {*cloud.SPARED_UNPINNED}
+    assert gone("packages.sh", engine={"release": "28.5"}) == set()
 
 
 @pytest.mark.parametrize("name", ["launch.sh", "transaction.sh", "packages.sh", "first_boot.sh"])
@@ -126,7 +132,8 @@ def test_shell_means_the_same_without_its_indentation(name: str) -> None:
 
     code = script(name)
     assert len(understood(code)) > 50
-    assert understood(cloud.dense(code)) == understood(cloud.spared(code))
+    wanted = policy()
+    assert understood(cloud.dense(code, wanted)) == understood(cloud.spared(code, wanted))
     assert not re.search(
         r"<<'?[A-Z]+'?[^\n]*\n(?:[^\n]*\n)*?[ \t]+\S[^\n]*\n[A-Z]+\n", _bodies(code)
     )
