@@ -23,7 +23,6 @@ from oakum.bootstrap import NotNew
 from oakum.controls.base import Control
 from oakum.controls.daemon.seccomp import FORMAT_SINCE
 from oakum.engine.catalogue import NEWEST, OLDEST_PLANNED, options
-from oakum.engine.document import loads
 from oakum.facts import HELD, INSTALLED, HostFacts, Read
 from oakum.installation import DEB_ARCHITECTURES
 from oakum.manifest import About, Call
@@ -58,6 +57,20 @@ FAMILIES: Final = (
     *itertools.product(["zypper", "apk", "pacman"], ["other"]),
 )
 """Package manager and distribution, by which packages and repository are chosen."""
+
+PACKAGED_FLAGS: Final[Sequence[Mapping[str, tuple[str, ...]]]] = (
+    {"default-ulimit": ("nofile=32768:65536",)},  # Amazon Linux
+    {
+        "default-ulimit": ("nofile=1024:1024",),
+        "live-restore": ("true",),
+        "log-driver": ("journald",),
+        "selinux-enabled": ("true",),
+    },  # Fedora
+)
+"""What /etc/sysconfig/docker of distributions' packages gives dockerd as flags; a key that is one
+must not be in its file."""
+
+NO_FLAGS: Final = "-"
 
 Key = tuple[str, ...]
 """What is known of a host, such as (manager, distribution)."""
@@ -95,13 +108,7 @@ def script(
     }
     changes = [row for plan in kinds.values() for row in plan.changes]
     values = [row.path for row in changes if row.path.startswith("/proc/sys/")]
-    written = {
-        key
-        for row in changes
-        if row.path == DAEMON_JSON
-        for key in loads(row.after or b"").settings
-    }
-    flags = sorted(flag for key in written if key in options() for flag in options()[key].flags)
+    flags = _flags_of(kinds.values(), controls)
     architectures = "".join(
         f"        {machine}) architecture={name} ;;\n"
         for machine, name in DEB_ARCHITECTURES.items()
@@ -114,6 +121,7 @@ def script(
             f"WANTED={digest}\n",
             f"ENGINES={shlex.quote(' '.join(engines))}\n",
             f"FLAGS={shlex.quote(' '.join(flags))}\n",
+            f"KNOWN={shlex.quote(' '.join(dict.fromkeys(kind[-1] for kind in kinds)))}\n",
             f"VALUES={shlex.quote(' '.join(dict.fromkeys(values)))}\n",
             _function("transaction_sh", _here(text_of("transaction.sh"))),
             _function("packages_sh", _here(text_of("packages.sh"))),
@@ -121,7 +129,8 @@ def script(
             _function("hardening", _cases('"$kind"', hardening)),
             _function(
                 "architecture",
-                f"    architecture=unknown\n    case $(uname -m) in\n{architectures}    esac\n",
+                "    architecture=@architecture@\n    case $(uname -m) in\n"
+                f"{architectures}    esac\n",
             ),
             _without_shebang(text_of("first_boot.sh")),
         ]
@@ -145,7 +154,8 @@ def user_data(text: str, head: str = "") -> str:
             "path": HOOK,
             "permissions": "0755",
             "owner": "root:root",
-            "content": f"#!/bin/sh\nexec sh {SCRIPT}\n",
+            # A rollback of all of oakum's takes the script away, and this is not in its ledger.
+            "content": f'#!/bin/sh\n[ -e {SCRIPT} ] || exec rm "$0"\nexec sh {SCRIPT}\n',
         },
     ]
     comments = "".join(f"# {' '.join(line.split())}\n" for line in head.splitlines())
@@ -157,19 +167,25 @@ SPARED: Final = (
     *("published", "choose_dialer", "dial", "silent_port", "ports_answer"),
     *("calm", "read_upgrade", "leave_upgrade"),
     *("soak", "all_fine"),
+    *("reload", "finally", "put_finally", "at_last", "bridge", "reset", "reset_dockerd"),
+    *("put_spare", "hang_up", "live_restore_is", "all_running"),
+    *("remove", "undoes", "leave", "load_audit_rules"),
 )
-"""Functions that only a host with containers, an upgrade, or a later look calls: without them the
-baseline fits into the shortest user-data."""
+"""Functions that only a host with containers, a change, an upgrade, a rollback or a later look
+calls: without them the baseline fits into the shortest user-data."""
+
+SPARED_UNPINNED: Final = ("versions", "of_release")
+"""Those that look for a release, which only some policies want."""
 
 
-def dense(code: str) -> str:
+def dense(code: str, policy: Policy) -> str:
     """What a first start needs of a text in ``oakum/host``, without indentation and empty lines."""
-    return re.sub(r"\n\s+", "\n", spared(code))
+    return re.sub(r"\n\s+", "\n", spared(code, policy))
 
 
-def spared(code: str) -> str:
+def spared(code: str, policy: Policy) -> str:
     """A text in ``oakum/host`` without the functions that a first start never calls."""
-    names = "|".join(SPARED)
+    names = "|".join((*SPARED, *(() if policy.engine.release else SPARED_UNPINNED)))
     return re.sub(rf"^(?:{names})\(\) \{{(?: [^\n]*|\n.*?^)\}}\n", "", code, flags=re.M | re.S)
 
 
@@ -223,9 +239,24 @@ def _calls(plan: Plan, facts: HostFacts, policy: Policy, digest: str) -> list[Ca
     return [(*about[:3], digest, *about[4:]), *calls]
 
 
+def _flags_of(plans: Iterable[Plan], controls: Sequence[Control]) -> list[str]:
+    """The flags of dockerd that would make another plan of one of these: those of every key of a
+    control that writes to daemon.json."""
+    acting = {
+        name
+        for plan in plans
+        for row in plan.changes
+        if row.path == DAEMON_JSON
+        for name in row.controls
+    }
+    keys = {key for control in controls if control.id in acting for key in control.setting.keys}
+    return sorted(flag for key in keys if key in options() for flag in options()[key].flags)
+
+
 def facts_of(kind: Key) -> HostFacts:
     """What such a host is when its engine has come and has not started yet."""
-    engine, init, selinux, values = kind
+    engine, init, selinux, values, flags = kind
+    given = {name: one for known in PACKAGED_FLAGS for name, one in known.items()}
     return HostFacts(
         engine=Read(Engine(Version(engine), engine, running=False)),
         init=Read("systemd" if init.startswith("systemd") else "openrc"),
@@ -234,6 +265,7 @@ def facts_of(kind: Key) -> HostFacts:
         virt=Read("kvm" if values == "set" else "docker"),
         sysctl=Read({"kernel.panic": "0", "kernel.panic_on_oops": "0"}),
         oakum_state=Read((HELD, INSTALLED)),
+        unit_flags=Read({name: given[name] for name in flags.split("+") if name in given}),
     )
 
 
@@ -244,18 +276,28 @@ def _kinds(
     plans: dict[Key, Plan] = {}
     engines: list[str] = []
     former: list[list[Call]] = []
+
+    def planned(engines: Iterable[str], flags: Iterable[str]) -> dict[Key, Plan]:
+        kinds = itertools.product(engines, INITS, SELINUX, VALUES, flags)
+        return {
+            kind: replace(bootstrap.build(facts_of(kind), policy, controls, today), findings=())
+            for kind in kinds
+        }
+
     for engine in _releases(policy.engine.release):
-        kinds = [(engine, *rest) for rest in itertools.product(INITS, SELINUX, VALUES)]
-        built = [bootstrap.build(facts_of(kind), policy, controls, today) for kind in kinds]
-        told = [replace(plan, findings=()) for plan in built]
+        built = planned([engine], [NO_FLAGS])
         calls = [
             manifest.calls(plan, facts_of(kind), policy, About(NEW, BY))
-            for plan, kind in zip(told, kinds, strict=True)
+            for kind, plan in built.items()
         ]
         if calls != former:
             engines.append(engine)
-            plans |= dict(zip(kinds, told, strict=True))
+            plans |= built
         former = calls
+    # A flag takes a key out of plans, so that those that are alike stay alike.
+    flags = _flags_of(plans.values(), controls)
+    known = [[flag for flag in flags if flag in given] for given in PACKAGED_FLAGS]
+    plans |= planned(engines, dict.fromkeys("+".join(names) for names in known if names))
     return plans, tuple(engines)
 
 

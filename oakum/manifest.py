@@ -183,9 +183,9 @@ def _daemon_json(files: list[Change], plan: Plan, facts: HostFacts) -> Iterator[
     coming = loads(change.after or b"", empty_ok=True)
     shadows = [merge(document, {}, SHADOW_SETS).decode() for document in (coming, former)]
     yield "shadow_files", *shadows, merge(coming, {}, NOT_VALIDATED).decode()
-    if _turns_on(plan) or plan.live_restore_last:
+    if (_turns_on(plan) and not plan.start) or plan.live_restore_last:
         yield "bridge", change.path, merge(former, {"live-restore": True}).decode()
-    if _turns_on(plan) and "live-restore" not in former.settings:
+    if _turns_on(plan) and not plan.start and "live-restore" not in former.settings:
         yield "reset", _off(former)
     if plan.live_restore_last:
         end = ("gone", "") if change.after is None else ("file", change.after.decode("utf-8"))

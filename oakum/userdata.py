@@ -2,7 +2,7 @@
 
 import datetime
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -16,7 +16,7 @@ from oakum.deploy import policy_for, waivers_of
 from oakum.exit_codes import ExitCode
 from oakum.inventory.keys import host_data
 from oakum.inventory.sources import read
-from oakum.policy import Mode, Policy, nearest
+from oakum.policy import Mode, Policy, Waiver, nearest
 from oakum.probe import script
 from oakum.runs import complaining
 from oakum.selection import SelectionError, load_inventory
@@ -43,8 +43,9 @@ def put(
         screen.refuse("give a HOST of the inventory, or --group for one that is not there yet")
     if gzip and output is None and sys.stdout.isatty():
         screen.refuse("--gzip prints bytes that a terminal cannot show; use -o FILE")
+    today = datetime.datetime.now(datetime.UTC).date()
     with complaining():
-        wanted, notes = _policy(inventory, host, group, policy)
+        wanted, notes = _policy(inventory, host, group, policy, today)
     for note in notes:
         screen.complain(note)
     whom = f"group {group}" if host is None else f"host {host}"
@@ -52,11 +53,10 @@ def put(
         f"oakum {__version__}: installs Docker, hardened before its first start.\n"
         f"For {whom}, profile {wanted.profile}. Run again, it completes what was cut off."
     )
-    today = datetime.datetime.now(datetime.UTC).date()
     try:
         text = cloud.script(wanted, controls(), today, script, head)
         small = cloud.script(
-            wanted, controls(), today, lambda name: cloud.dense(script(name)), head
+            wanted, controls(), today, lambda name: cloud.dense(script(name), wanted), head
         )
     except cloud.Impossible as error:
         screen.refuse(str(error))
@@ -79,12 +79,13 @@ def _say_size(plain: int, small: int, *, gzip: bool) -> None:
     size = small if gzip else plain
     if size <= cloud.LIMIT:
         return
-    way = "" if gzip else f"; with --gzip it has {small / 1000:.1f} kB"
-    screen.complain(f"{size / 1000:.1f} kB, and most clouds take 16.4 kB{way}")
+    way = "" if gzip else f"; with --gzip it has {small:,}"
+    limits = f"Amazon EC2 takes {cloud.LIMIT:,} of user-data, others 32 to 256 kB"
+    screen.complain(f"{size:,} bytes, and {limits}{way}")
 
 
 def _policy(
-    inventory: str, name: str | None, group: str | None, file: Path | None
+    inventory: str, name: str | None, group: str | None, file: Path | None, today: datetime.date
 ) -> tuple[Policy, list[str]]:
     """The policy, and what of it does not apply.
 
@@ -96,7 +97,7 @@ def _policy(
     below, _ = options.layers_of({"policy": file})
     host = _known(loaded, inventory, name) if group is None else _new(loaded, inventory, group)
     policy = policy_for(host, below)
-    return policy, [*_notes(policy, waivers_of(host, below))]
+    return policy, [*_notes(policy, waivers_of(host, below), today)]
 
 
 def _known(loaded: Any, inventory: str, name: str | None) -> Host:
@@ -110,7 +111,7 @@ def _known(loaded: Any, inventory: str, name: str | None) -> Host:
 
 
 def _new(loaded: Any, inventory: str, group: str) -> Host:
-    """A host of that group, and of those that the group is in, without data of its own."""
+    """A host of that group, and of those that its hosts are in anyway, without data of its own."""
     connector, _, path = inventory.partition("/")
     groups, data = [group], {}
     if connector == "@ansible":
@@ -126,17 +127,23 @@ def _new(loaded: Any, inventory: str, group: str) -> Host:
         )
     elif group not in (known := {*loaded.groups, *loaded.group_data}):
         raise SelectionError(f"--group {group}: is no group{nearest(group, sorted(known))}")
+    elif len(loaded.groups.get(file := Path(inventory).stem, ())) == len(loaded) and file != group:
+        groups.append(file)  # pyinfra puts every host of a file into a group of the file's name
     loaded.host_data[NEW] = data
     return Host(NEW, loaded, groups, SSHConnector)
 
 
-def _notes(policy: Policy, said: Any) -> Iterator[str]:
+def _notes(policy: Policy, said: Sequence[Waiver], today: datetime.date) -> Iterator[str]:
     """What somebody may count on, and does not get at the first boot."""
     for waiver in said:
         if waiver not in policy.waivers:
             yield f"the waiver of {waiver.control} ({waiver.owner}) is for others, and not applied"
     for waiver in policy.waivers:
-        yield f"waived until {waiver.until}, so not set: {waiver.control} ({waiver.owner})"
+        whose = f"{waiver.control} ({waiver.owner})"
+        if waiver.until < today:
+            yield f"the waiver of {whose} ended on {waiver.until}, and counts no more"
+        else:
+            yield f"waived until {waiver.until}, so not set: {whose}"
     told = [name for name in NEIGHBOURS if name != "swarm" and getattr(policy, name)]
     if policy.drains_tasks:
         told.append("swarm")

@@ -2,10 +2,13 @@
 
 import datetime
 import gzip
+import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -22,7 +25,7 @@ from oakum.cli import oakum
 from oakum.controls import controls
 from oakum.controls.daemon.userns_remap import subordinate_ranges
 from oakum.facts import HostFacts, Read
-from oakum.installation import installation
+from oakum.installation import Unsupported, installation
 from oakum.layers import Layer, resolve
 from oakum.manifest import About
 from oakum.model import Plan
@@ -46,7 +49,7 @@ def text(wanted: Policy, head: str = "") -> str:
 
 
 def small(name: str) -> str:
-    return cloud.dense(script(name))
+    return cloud.dense(script(name), policy())
 
 
 def run(shell: str, code: str, cwd: Path) -> str:
@@ -106,9 +109,15 @@ def test_the_baseline_fits_where_user_data_is_shortest() -> None:
 
 
 def test_what_is_spared_is_whole_functions_that_a_first_start_does_not_call() -> None:
-    whole = script("transaction.sh")
     head = re.compile(r"^(\w+)\(\) ", re.M)
-    assert {*head.findall(whole)} - {*head.findall(cloud.spared(whole))} == {*cloud.SPARED}
+
+    def gone(name: str, **data: Any) -> set[str]:
+        left = cloud.spared(script(name), policy(**data))
+        return {*head.findall(script(name))} - {*head.findall(left)}
+
+    assert gone("transaction.sh") == {*cloud.SPARED}
+    assert gone("packages.sh") == {*cloud.SPARED_UNPINNED}
+    assert gone("packages.sh", engine={"release": "28.5"}) == set()
 
 
 @pytest.mark.parametrize("name", ["launch.sh", "transaction.sh", "packages.sh", "first_boot.sh"])
@@ -123,7 +132,8 @@ def test_shell_means_the_same_without_its_indentation(name: str) -> None:
 
     code = script(name)
     assert len(understood(code)) > 50
-    assert understood(cloud.dense(code)) == understood(cloud.spared(code))
+    wanted = policy()
+    assert understood(cloud.dense(code, wanted)) == understood(cloud.spared(code, wanted))
     assert not re.search(
         r"<<'?[A-Z]+'?[^\n]*\n(?:[^\n]*\n)*?[ \t]+\S[^\n]*\n[A-Z]+\n", _bodies(code)
     )
@@ -136,12 +146,13 @@ def _bodies(code: str) -> str:
 
 
 def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:
-    if not shutil.which("shellcheck"):
-        pytest.skip("no shellcheck on this machine")
+    here = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    program = shutil.which("shellcheck", path=here)
+    assert program, "shellcheck is missing: it comes with the group dev"
     path = tmp_path / "first-boot.sh"
     path.write_text(text(policy(profile="strict", engine={"source": "docker"})))
     said = subprocess.run(
-        ["shellcheck", "-S", "warning", path], capture_output=True, text=True, check=False
+        [program, "-S", "warning", path], capture_output=True, text=True, check=False
     )
     assert said.returncode == 0, said.stdout
 
@@ -161,13 +172,16 @@ def test_whatever_is_in_it_is_data(shell: str, tmp_path: Path) -> None:
 
 def kinds(whole: str) -> list[cloud.Key]:
     engines = re.search(r"^ENGINES='?([^'\n]*)", whole, re.MULTILINE)
+    flags = re.search(r"^KNOWN='?([^'\n]*)", whole, re.MULTILINE)
     assert engines
+    assert flags
     return [
-        (engine, init, selinux, values)
+        (engine, init, selinux, values, given)
         for engine in engines[1].split()
         for init in cloud.INITS
         for selinux in cloud.SELINUX
         for values in cloud.VALUES
+        for given in flags[1].split()
     ]
 
 
@@ -213,7 +227,7 @@ def test_a_release_between_two_plans_has_the_plan_of_the_earlier() -> None:
         assert known in engines
 
         def plan(release: str) -> Plan:
-            facts = cloud.facts_of((release, "systemd-v2", "none", "set"))
+            facts = cloud.facts_of((release, "systemd-v2", "none", "set", "-"))
             return replace(bootstrap.build(facts, wanted, controls(), TODAY), findings=())
 
         assert plan(engine) == plan(known)
@@ -249,6 +263,55 @@ def test_every_family_gets_its_packages(source: str, tmp_path: Path) -> None:
         assert files == {file.path: file.text for file in install.files}
         assert ["engine", manager, "-", "no", " ".join(install.names)] in found
         assert found[-1] == ["service", "install", "no", "may-stop"]
+
+
+RELEASES = [
+    ("apt", "ID=debian\nVERSION_CODENAME=trixie\n"),
+    ("apt", "ID=debian\n"),
+    ("apt", "ID=raspbian\nID_LIKE=debian\nVERSION_CODENAME=bookworm\n"),
+    (
+        "apt",
+        'ID=linuxmint\nID_LIKE="ubuntu debian"\nVERSION_CODENAME=xia\nUBUNTU_CODENAME=noble\n',
+    ),
+    ("dnf", 'ID="rhel"\nID_LIKE="fedora"\nVERSION_ID="9.4"\n'),
+    ("dnf", 'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="10.0"\n'),
+    ("dnf", 'ID="ol"\nID_LIKE="fedora"\nVERSION_ID="9.4"\n'),
+    ("dnf", 'ID="centos"\nID_LIKE="rhel fedora"\n'),
+    ("dnf", 'ID="amzn"\nID_LIKE="fedora"\nVERSION_ID="2023"\n'),
+    ("dnf", "ID=fedora\nVERSION_ID=42\n"),
+    ("zypper", 'ID="sles"\nID_LIKE="suse"\nVERSION_ID="15.6"\n'),
+    ("apk", "ID=alpine\nVERSION_ID=3.22.1\n"),
+    ("none", "ID=flatcar\nVERSION_ID=1\n"),
+]
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "riscv64"])
+@pytest.mark.parametrize("source", ["distribution", "docker"])
+def test_a_host_that_looks_at_itself_gets_what_bootstrap_brings(
+    source: str, machine: str, tmp_path: Path
+) -> None:
+    wanted = policy(engine={"source": source, "hold": False})
+    whole = functions(text(wanted)).replace("/etc/os-release", f"{tmp_path}/os-release")
+    for manager, release in RELEASES:
+        (tmp_path / "os-release").write_text(release)
+        end = whole.index("\nfirst_boot() {")
+        code = (
+            f"{whole[:end]}\nuname() {{ echo {machine}; }}\n"
+            f"has() {{ [ $1 = {manager} ] || [ $1 = {manager}-get ]; }}\n"
+            "find_distribution\narchitecture\nhere\n"
+        )
+        found = calls(run("dash", code, tmp_path), tmp_path)
+        words = dict(line.replace('"', "").split("=", 1) for line in release.splitlines())
+        facts = HostFacts(packages=Read(manager), os=Read(words), arch=Read(machine))
+        try:
+            install = installation(facts, wanted.engine)
+        except Unsupported:
+            open_ends = [word for call in found for word in call if re.search("@[a-z]+@", word)]
+            assert open_ends or not [call for call in found if call[0] == "engine"], release
+            continue
+        files = {call[1]: call[6] for call in found if call[0] == "file"}
+        assert files == {file.path: file.text for file in install.files}, release
+        assert ["engine", manager, "-", "no", " ".join(install.names)] in found
 
 
 def test_an_engine_that_nobody_has_is_refused_at_once() -> None:
@@ -288,7 +351,7 @@ def test_ranges_are_those_of_the_control(
             path.chmod(0o644)
         states.append(FileState(str(path), str(path), content))
     facts = replace(
-        cloud.facts_of(("28.0", "systemd-v2", "none", "kept")),
+        cloud.facts_of(("28.0", "systemd-v2", "none", "kept", "-")),
         subuid=Read(states[0]),
         subgid=Read(states[1]),
     )
@@ -311,6 +374,7 @@ OS_RELEASES = [
     ('ID="amzn"\nID_LIKE="fedora"\n', "amzn "),
     ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', "other "),
     ("ID=alpine\n", "other "),
+    ('ID="ol"\nID_LIKE="fedora"\n', "rhel "),  # as oakum.installation has it
     ('ID=debian\nVERSION_CODENAME="a b$\\`/;x"\n', "debian a b;x".replace(";", "")),
 ]
 
@@ -342,24 +406,58 @@ def test_engines_are_told_apart(shell: str, said: str, expected: str, tmp_path: 
     assert run(shell, code, tmp_path) == expected
 
 
+FEDORA = (
+    'OPTIONS="--selinux-enabled \\\n  --log-driver=journald \\\n  --live-restore \\\n'
+    '  --default-ulimit nofile=1024:1024 \\\n  --init-path /usr/libexec/docker/docker-init \\\n"'
+)
+
+
 @shells
 @pytest.mark.parametrize(
     ("text_of", "told"),
     [
-        ("ExecStart=/usr/bin/dockerd -H fd:// $OPTIONS", ""),
-        ("ExecStart=/usr/bin/dockerd --icc=false", "dockerd with --icc "),
-        ('OPTIONS="--default-ulimit nofile=1024:4096"', "dockerd with --default-ulimit "),
-        ('# OPTIONS="--icc"', ""),
-        ("ExecStart=/usr/bin/dockerd --iccx", ""),
+        ("ExecStart=/usr/bin/dockerd -H fd:// $OPTIONS", "-"),
+        ('OPTIONS="--default-ulimit nofile=32768:65536"', "default-ulimit"),
+        (FEDORA, "default-ulimit+live-restore+log-driver"),
+        ("ExecStart=/usr/bin/dockerd --icc=false", "dockerd gets --icc as flags"),
+        ('OPTIONS="--default-ulimit nofile=1 --icc"', "gets --default-ulimit+icc as flags"),
+        ('# OPTIONS="--icc"', "-"),
+        ("ExecStart=/usr/bin/dockerd --iccx", "-"),
     ],
 )
-def test_flags_beside_the_file_are_refused(
+def test_flags_beside_the_file_are_known_or_refused(
     shell: str, text_of: str, told: str, tmp_path: Path
 ) -> None:
     whole = functions(text(policy(profile="strict")))
     own = f"systemctl() {{ printf '%s\\n' {shlex.quote(text_of)}; }}\n"
-    printed = run(shell, f"{whole}{own}(no_flags) 2>&1 || echo refused\n", tmp_path)
-    assert (told in printed, "refused" in printed) == (True, bool(told)), printed
+    end = '(find_flags; echo "[$flags]") 2>&1 || echo refused\n'
+    printed = run(shell, f"{whole}{own}{end}", tmp_path)
+    refused = "as flags" in told
+    assert (told if refused else f"[{told}]") in printed
+    assert ("refused" in printed) == refused
+
+
+@pytest.mark.parametrize("profile", ["baseline", "strict"])
+@pytest.mark.parametrize("given", cloud.PACKAGED_FLAGS, ids=["amazon", "fedora"])
+def test_what_is_known_of_flags_gives_the_plan_of_bootstrap(
+    profile: str, given: dict[str, tuple[str, ...]]
+) -> None:
+    """With all that the package gives, and not only what would stand in the file."""
+    wanted = policy(profile=profile)
+    whole = text(wanted)
+    flags = re.search(r"^FLAGS='(.*)'$", whole, re.MULTILINE)
+    assert flags
+    label = "+".join(flag for flag in flags[1].split() if flag in given)
+    kind = ("24.0.0", "systemd-v2", "enforcing", "set", label)
+    assert ("24.0.0" if profile == "strict" else "20.10.24", *kind[1:]) in kinds(whole)
+    facts = replace(cloud.facts_of(kind), unit_flags=Read(given))
+    for one in (facts, cloud.facts_of(kind)):
+        plan = bootstrap.build(one, wanted, controls(), TODAY)
+        (file,) = (row for row in plan.changes if row.path == cloud.DAEMON_JSON)
+        written = json.loads(file.after or b"")
+        assert not {"default-ulimits", *(given.keys() & {"live-restore"})} & written.keys()
+        assert ("log-opts" in written) == ("log-driver" not in given and profile == "baseline")
+        assert written["userland-proxy"] is False
 
 
 @shells
@@ -392,6 +490,53 @@ def test_what_is_no_new_host_is_refused(shell: str, there: str, told: str, tmp_p
     code += "has() { [ $1 != dockerd ] && command -v $1 >/dev/null; }\n"
     printed = run(shell, f"{code}(look) 2>&1 || echo refused\n", tmp_path)
     assert (told in printed, "refused" in printed) == (True, bool(told)), printed
+
+
+OURS, DESK = "bootstrap cloud-init WANTED c", "bootstrap ann@desk 0123 c"
+LEDGERS = [
+    ("T a begin OURS\nT a confirmed\n", True),
+    ("T a begin OURS\nT a confirmed torn\nT a rolled-back cut off\n", False),
+    (
+        "T a begin OURS\nT a confirmed\nT b begin rollback x 1 c\nT b undoes a\nT b confirmed\n",
+        False,
+    ),
+    ("T a begin OURS\nT a rolled-back no\nT b begin DESK\nT b confirmed\n", True),
+    ("T b begin DESK\nT b confirmed\nheld", False),
+    ("T a begin bootstrap cloud-init 4567 c\nT a confirmed\n", False),
+    ("T a begin apply ann@desk 89ab c\nT a confirmed\n", False),
+]
+
+
+@shells
+@pytest.mark.parametrize(("ledger", "done"), LEDGERS)
+def test_a_ledger_tells_whether_it_is_done(
+    shell: str, ledger: str, done: bool, tmp_path: Path
+) -> None:
+    whole = functions(text(policy()))
+    wanted = re.search(r"^WANTED=(.*)$", whole, re.MULTILINE)
+    assert wanted
+    if ledger.endswith("held"):
+        (tmp_path / "held").touch()
+    ledger = ledger.removesuffix("held").replace("OURS", OURS).replace("DESK", DESK)
+    (tmp_path / "ledger").write_text(ledger.replace("WANTED", wanted[1]))
+    printed = run(shell, f"{whole}STATE={tmp_path}\nhardened && echo yes || echo no\n", tmp_path)
+    assert printed == ("yes\n" if done else "no\n")
+
+
+def test_the_hook_goes_with_the_script(tmp_path: Path) -> None:
+    files = yaml.safe_load(cloud.user_data("echo run\n"))["write_files"]
+    script, hook = tmp_path / "first-boot.sh", tmp_path / "hook"
+    script.write_text(files[0]["content"])
+    hook.write_text(files[1]["content"].replace(cloud.SCRIPT, str(script)))
+    hook.chmod(0o755)
+
+    def boot() -> str:
+        done = subprocess.run([hook], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert (boot(), hook.exists()) == ("run\n", True)
+    script.unlink()
+    assert (boot(), hook.exists()) == ("", False)
 
 
 # The command -------------------------------------------------------------------------------------
@@ -430,11 +575,28 @@ def test_a_host_and_a_group_have_their_policies(inventory: str) -> None:
     assert b"oakum-seccomp.json" in some
     assert b'"icc"' not in some
     assert "the waiver of seccomp (bob) is for others, and not applied" in talk
-    assert "kB, and most clouds take 16.4 kB; with --gzip it has" in talk
+    assert (
+        "and Amazon EC2 takes 16,384 of user-data, others 32 to 256 kB; with --gzip it has" in talk
+    )
     code, db, talk = invoke(inventory, "--group", "db", "--shell")
     assert code == 0
     assert b"userns-remap" not in db.split(b"hardening()")[1].split(b"architecture()")[0]
     assert "oakum_before: oakum on a control machine does that" in talk
+
+
+@pytest.mark.parametrize(("file", "profile"), [("fleet", "strict"), ("db", "baseline")])
+def test_a_new_host_is_in_the_group_of_the_file_as_every_other(
+    file: str, profile: str, tmp_path: Path
+) -> None:
+    """But for a group that only happens to be called like the file."""
+    path = tmp_path / f"{file}.py"
+    path.write_text("web = ['web-1']\ndb = ['db-1']\n")
+    (tmp_path / "group_data").mkdir()
+    (tmp_path / "group_data" / f"{file}.py").write_text("oakum_profile = 'strict'\n")
+    for args in (["--group", "web"], ["web-1"]):
+        code, out, _ = invoke(str(path), *args, "--shell")
+        assert code == 0
+        assert f", profile {profile}.".encode() in out
 
 
 def test_a_group_of_an_ansible_inventory_has_those_above_it(
@@ -467,6 +629,17 @@ def test_it_goes_to_a_file_and_compressed(inventory: str, tmp_path: Path) -> Non
     assert (code, out) == (0, b"")
     assert gzip.decompress(path.read_bytes()).startswith(b"#cloud-config\n")
     assert "kB" not in talk
+
+
+def test_a_waiver_that_has_ended_is_not_said_to_count(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.py"
+    ended = {"control": "userland-proxy", "reason": "r", "owner": "ann", "until": "2020-01-31"}
+    path.write_text(f"web = (['web-1'], {{'oakum_waivers': [{ended}]}})\n")
+    code, out, talk = invoke(str(path), "web-1", "--shell")
+    assert code == 0
+    assert b'"userland-proxy": false' in out
+    assert "the waiver of userland-proxy (ann) ended on 2020-01-31, and counts no more" in talk
+    assert "so not set" not in talk
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,13 @@ def test_live_restore_first_has_a_way_back():
     assert named(found, "expect") == [("{{.LiveRestoreEnabled}}", "true")]
 
 
+def test_a_first_start_has_nothing_to_carry_over():
+    daemon = change(b'{"live-restore": true}', controls=("live-restore",))
+    found = told(replace(plan(daemon), start=True))
+    assert named(found, "bridge") == named(found, "reset") == []
+    assert named(found, "expect") == [("{{.LiveRestoreEnabled}}", "true")]
+
+
 def test_a_bridge_where_there_was_no_file():
     daemon = change(b'{"live-restore": true}', controls=("live-restore",))
     found = told(plan(daemon, disruption=Disruption.RESTART), RUNNING)

@@ -2,7 +2,7 @@
 # What a new host does at its first boot with what `oakum cloud-init` printed: gets an engine that is
 # kept from starting, gives it its files, and lets it start. It stands at the end of that text, behind
 # launch.sh and the functions that say what is wanted: transaction_sh, packages_sh, installation,
-# hardening, architecture; and WANTED, ENGINES, VALUES, FLAGS.
+# hardening, architecture; and WANTED, ENGINES, VALUES, FLAGS, KNOWN.
 #
 # Asked again it completes what was cut off, and says so when nothing is left to do.
 # Exit: 0 Docker runs hardened · 1 nothing was changed · 2 rolled back, Docker is kept from starting ·
@@ -21,10 +21,12 @@ stop() {
     exit 1
 }
 
-# hardened: whether this very plan was confirmed here and not taken back since.
+# hardened: whether this very plan, or a bootstrap from elsewhere, was confirmed here and not taken
+# back since.
 hardened() {
-    awk -v plan="$WANTED" '
-        $3 == "begin" && $6 == plan { ours[$2] }
+    [ ! -e "$STATE/held" ] && awk -v plan="$WANTED" '
+        / torn$/ { next }
+        $3 == "begin" && ($6 == plan || $4 == "bootstrap" && $5 != "cloud-init") { ours[$2] }
         $3 == "confirmed" && $2 in ours { done = 1 }
         $3 == "undoes" && $4 in ours { done = 0 }
         END { exit !done }' "$STATE/ledger" 2>/dev/null
@@ -85,6 +87,7 @@ find_distribution() {
     distribution=other
     for word in $(line 1); do
         case $word in
+            ol) distribution=rhel && break ;; # by its own account a relative of fedora
             debian | ubuntu | raspbian | fedora | rhel | centos | amzn)
                 distribution=$word
                 break
@@ -122,7 +125,8 @@ find_kind() {
             [ ! -w "$value" ] || [ "$(cat "$value")" != 0 ] || values='set'
         done
     fi
-    kind=$engine:$init:$selinux:$values
+    find_flags
+    kind=$engine:$init:$selinux:$values:$flags
 }
 
 # in_container: whether the kernel is another host's.
@@ -134,19 +138,22 @@ in_container() {
     fi
 }
 
-# no_flags: whether nothing gives dockerd as a flag what its file will say; with both it does not
-# start. Some distributions' packages do.
-no_flags() {
-    flags=$({
+# find_flags: in $flags what dockerd is given as a flag and its file would say too; with both it does
+# not start. Some distributions' packages do that, and there are plans for what is known of them.
+find_flags() {
+    words=$({
         systemctl cat docker.service
         cat /etc/sysconfig/docker /etc/default/docker /etc/conf.d/docker
     } 2>/dev/null | grep -v '^[[:space:]]*#' | tr -s "=\"' \t" '\n' | sed -n 's/^--//p')
+    flags=
     for flag in $FLAGS; do
-        ! printf '%s\n' "$flags" | grep -qxF -e "$flag" ||
-            stop "the package starts dockerd with --$flag (systemctl cat docker, /etc/sysconfig/docker)," \
-                "and daemon.json is to say that; take it out there and run this again, or let oakum" \
-                "bootstrap go on, which leaves it alone"
+        ! printf '%s\n' "$words" | grep -qxF -e "$flag" || flags=${flags:+$flags+}$flag
     done
+    flags=${flags:--}
+    case " $KNOWN " in *" $flags "*) return ;; esac
+    stop "dockerd gets --$flags as flags (systemctl cat docker, /etc/sysconfig/docker), and daemon.json" \
+        "is to say that; take them out there and run this again, or let oakum bootstrap go on, which" \
+        "leaves them alone"
 }
 
 # ranges: the calls that give the user dockremap subordinate ids which nobody has; from 28.0 on
@@ -198,14 +205,16 @@ carry_out() {
     [ "$code" = 0 ] || exit "$code"
 }
 
+# here: the calls of the installation; what this host does not say of itself stays between two @.
 here() {
-    installation |
-        sed -e "s/@suite@/$suite/" -e "s/@architecture@/$architecture/" -e "s/@major@/$major/"
+    installation | sed -e "s/@suite@/${suite:-@suite@}/" -e "s/@major@/${major:-@major@}/" \
+        -e "s/@architecture@/$architecture/"
 }
 
 first_boot() {
     id=-
     [ "$(id -u)" = 0 ] || stop "not root"
+    sync                                    # cloud-init does not write it again after a power cut
     [ ! -d "$STATE" ] || chmod 700 "$STATE" # cloud-init made it, for this script
     hardened || finish_former
     if hardened; then
@@ -217,14 +226,15 @@ first_boot() {
     if ! has dockerd || { [ "$held" = yes ] && [ ! -e "$STATE/installed" ]; }; then
         find_distribution
         architecture
-        installation | grep -q '^engine ' ||
-            stop "no engine as oakum_engine wants it for $distribution with $manager"
+        if ! here | grep -q '^engine ' || here | grep -q '@[a-z]*@'; then
+            stop "no engine as oakum_engine wants it for $distribution ${suite:-$major}" \
+                "($(uname -m)) with $manager"
+        fi
         say "installing Docker, kept from starting"
         carry_out here
         look
     fi
     find_kind
-    no_flags
     say "hardening Docker $version, and starting it for the first time ($kind)"
     carry_out hardening
     rm -f "$HOOK"

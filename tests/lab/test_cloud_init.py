@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .guest import DAEMON_JSON
 from .hosts import LabHost
 
 HOOK = "/var/lib/cloud/scripts/per-boot/oakum"
+LOG = "/var/log/cloud-init-output.log"
 SEED = "/var/lib/cloud/seed/nocloud"
 STRICT = {"oakum_profile": "strict", "oakum_userns_remap": "enforce"}
 
@@ -55,8 +57,8 @@ def kept_back(host: LabHost) -> None:
     assert host.run("pgrep dockerd", check=False).stdout == ""
 
 
-def hardened(host: LabHost, me: Operator) -> None:
-    """Docker runs, never ran otherwise, and nothing is left to do."""
+def hardened(host: LabHost, me: Operator, held: Sequence[str] = ()) -> None:
+    """Docker runs, never ran otherwise, and nothing is left to do but what is held."""
     written = json.loads(host.read(DAEMON_JSON))
     assert written["userns-remap"] == "default"
     assert "name=userns" in host.docker("info", "--format={{json .SecurityOptions}}")
@@ -73,7 +75,10 @@ def hardened(host: LabHost, me: Operator) -> None:
     assert any(line.startswith("dockremap:") for line in ranges)
     assert all(start + size <= after for (start, size), (after, _) in pairwise(spans))
     seen = me.plan()
-    assert seen.code == 0, seen.out + seen.err
+    assert seen.code == (1 if held else 0), seen.out + seen.err
+    rows = seen.host()["findings"]
+    assert [row["control"] for row in rows if row["status"] == "held"] == [*held]
+    assert not seen.host()["changes"]
 
 
 def test_the_script_alone(bare_host: LabHost, operator: Team, tmp_path: Path) -> None:
@@ -142,24 +147,57 @@ def test_the_script_alone(bare_host: LabHost, operator: Team, tmp_path: Path) ->
     assert "Docker runs here already; oakum apply hardens it" in said
 
 
+def test_flags_that_came_with_the_package_stay(
+    bare_host: LabHost, operator: Team, tmp_path: Path
+) -> None:
+    """As Amazon Linux gives them: the key of such a flag beside it would stop dockerd."""
+    me = operator(bare_host, **STRICT)
+    bare_host.write("/root/first", user_data(me, bare_host, tmp_path, "--shell"))
+    bare_host.write("/etc/default/docker", 'DOCKER_OPTS="--default-ulimit nofile=1024:4096"\n')
+    said = bare_host.run("sh /root/first", timeout=600).stdout
+    assert "done: Docker runs here, hardened before its first start" in said
+    assert "default-ulimits" not in json.loads(bare_host.read(DAEMON_JSON))
+    command_line = bare_host.run("tr '\\0' ' ' </proc/$(pgrep -o dockerd)/cmdline").stdout
+    assert "--default-ulimit nofile=1024:4096" in command_line
+    hardened(bare_host, me, held=["default-ulimits"])
+
+
 def test_by_cloud_init_with_a_power_cut(bare_host: LabHost, operator: Team, tmp_path: Path) -> None:
     me = operator(bare_host, **STRICT)
     bare_host.run("apt-get -q update", timeout=300)
     apt_get = "DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends"
     bare_host.run(f"{apt_get} install cloud-init", timeout=300)
     data = user_data(me, bare_host, tmp_path)
+    schema = "cloud-init schema --config-file /root/user-data"
+    bare_host.write("/root/user-data", data.replace(b"  permissions:", b"  permission:"))
+    refused = bare_host.run(schema, check=False)
+    assert refused.returncode == 1, "without jsonschema everything is valid"
+    assert "'permission' was unexpected" in refused.stdout + refused.stderr
     bare_host.write("/root/user-data", data)
-    assert "Valid" in bare_host.run("cloud-init schema --config-file /root/user-data").stdout
+    assert "Valid" in bare_host.run(schema).stdout
     bare_host.write(f"{SEED}/user-data", user_data(me, bare_host, tmp_path, "--gzip"))
     bare_host.write(f"{SEED}/meta-data", "instance-id: lab-1\n")
     bare_host.write("/etc/cloud/cloud.cfg.d/99-lab.cfg", MODULES)
+    bare_host.write(DAEMON_JSON, "{}\n")
+
+    def status() -> str:
+        told = bare_host.run("timeout 300 cloud-init status --wait", check=False, timeout=310)
+        return told.stdout.split()[-1]
+
+    bare_host.stop()
+    bare_host.start(wait=False)
+    assert status() == "error", "of a first boot that was refused"
+    assert "which would be lost" in bare_host.run(f"cat {LOG}").stdout
+    assert bare_host.run("command -v dockerd", check=False).stdout == ""
+
+    bare_host.run(f"rm {DAEMON_JSON}")
     bare_host.stop()
     bare_host.start(wait=False)
     await_file(bare_host, "/var/lib/oakum/held")
     bare_host.stop()
     bare_host.start(wait=False)
     bare_host.run(f"timeout 300 sh -c 'while [ -e {HOOK} ]; do sleep 0.2; done'", timeout=310)
-    log = bare_host.run("cat /var/log/cloud-init-output.log").stdout
-    assert "oakum: done: Docker runs here" in log
+    assert status() == "done"
+    assert "oakum: done: Docker runs here" in bare_host.run(f"cat {LOG}").stdout
     assert "rolled-back" in ledger(bare_host)
     hardened(bare_host, me)
