@@ -108,3 +108,50 @@ def test_a_copy_is_like_the_original_and_a_wrong_one_is_not(
     assert same()
     os.chown(new / "link", 100007, 8, follow_symlinks=False)
     assert not same()
+
+
+DOCKER = """
+client() {
+    case $1 in
+        inspect) [ -e "$dir/running.$4" ] && echo true || echo false ;;
+        version | info | images) ;;
+    esac
+}
+within() { # start ID: what `needs.ID` names has to run
+    needs=$(cat "$dir/needs.$3" 2>/dev/null)
+    if [ -n "$needs" ] && [ ! -e "$dir/running.$needs" ]; then
+        echo "no $needs" >&2
+        return 1
+    fi
+    touch "$dir/running.$3"
+}
+nap() { :; }
+step() { echo "step $*"; }
+"""
+
+
+def test_containers_that_need_each_other_start(shell: list[str], tmp_path: Path) -> None:
+    (tmp_path / "ran").write_text("1 sidecar\n2 web\n3 broken\n4 db\n")
+    (tmp_path / "needs.1").write_text("2")
+    assert said(shell, f"{DOCKER}start_again && echo well", tmp_path) == (
+        "step start 4 containers\nwell\n"
+    )
+    for mark in tmp_path.glob("running.*"):
+        mark.unlink()
+    (tmp_path / "ran").write_text("1 sidecar\n2 web\n3 broken\n4 db\n")
+    (tmp_path / "needs.3").write_text("5")
+    assert said(shell, f"{DOCKER}start_again || echo ill", tmp_path) == "ill\n"
+    assert {mark.suffix for mark in tmp_path.glob("running.*")} == {".1", ".2", ".4"}
+    assert "failed broken does not start: no 5" in (tmp_path / "journal").read_text()
+    assert (tmp_path / "ran").exists()
+
+
+def test_a_change_that_left_no_dockerd_is_no_success(shell: list[str], tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("saved\n")
+    (tmp_path / "ran").write_text("1 web\n")
+    words = (
+        f"{DOCKER}await_docker() {{ return 1; }}\nswitch_outcome() {{ outcome=broken; }}\n"
+        "is_switched() { return 1; }\nswitch; echo went on"
+    )
+    assert said(shell, words, tmp_path, transaction="x") == ""
+    assert (tmp_path / "journal").read_text().endswith(" verdict broken\n")

@@ -440,19 +440,31 @@ stop_running() {
     [ -z "$(client ps -q)" ] || fail "a container does not stop: $(tail -n 1 "$dir/said")"
 }
 
-# start_again: those that ran before, as far as they are there and do not run.
+# start_again: those that ran before, as far as they are there and do not run. One may need another
+# to run first, so all are tried until a round starts none.
 start_again() {
     [ -e "$dir/ran" ] || return 0
     await_docker || return
-    while read -r container name; do
-        [ "$(client inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = false ] || continue
-        within 120 start "$container" >/dev/null 2>"$dir/said" || {
-            journal "failed $name does not start: $(printable "$(tail -n 1 "$dir/said")")"
+    left=
+    while start_each; [ "$stay" != 0 ]; do
+        if [ "$stay" = "$left" ]; then
+            journal "failed $name does not start: $reason"
             return 1
-        }
-    done <"$dir/ran"
+        fi
+        left=$stay
+    done
     step "start $(wc -l <"$dir/ran" | tr -d ' ') containers"
     rm -f "$dir/ran"
+}
+# start_each: $stay is how many did not start, $name and $reason are of one of them.
+start_each() {
+    stay=0
+    while read -r container called; do
+        [ "$(client inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = false ] || continue
+        within 120 start "$container" >/dev/null 2>"$dir/said" </dev/null || {
+            stay=$((stay + 1)) name=$called reason=$(printable "$(tail -n 1 "$dir/said")")
+        }
+    done <"$dir/ran"
 }
 
 # --- The change ---
@@ -470,7 +482,10 @@ switch() {
     case $outcome in
         confirmed) switched_now ;;
         refused | rolled-back) give_back "$outcome" ;;
-        *) start_again && ended broken ;;
+        *)
+            is_switched || start_again
+            ended broken
+            ;;
     esac
     point switched
     forget_bridges
