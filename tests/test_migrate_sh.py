@@ -110,6 +110,33 @@ def test_a_copy_is_like_the_original_and_a_wrong_one_is_not(
     assert not same()
 
 
+def recorded(folder: Path, kind: str, name: str, *lines: tuple[str, str]) -> None:
+    """A volume or network as it is written down: words as they are, texts in hex."""
+    (folder / kind).mkdir(exist_ok=True)
+    text = "".join(f"{word} {told.encode().hex()}\n" for word, told in lines)
+    (folder / kind / name).write_text(text)
+
+
+def test_a_network_is_made_with_what_it_had(shell: list[str], tmp_path: Path) -> None:
+    arguments = [
+        *("--driver=bridge", "--subnet=10.1.0.0/16", "--gateway=10.1.0.1", "--ip-range="),
+        *("--aux-address=router=10.1.0.9", "--subnet=fd00::/64", "--gateway=fd00::1/64"),
+        *("--ip-range=invalid Prefix", "--gateway=invalid IP", "--label=two=1 = 2\n"),
+    ]
+    recorded(tmp_path, "networks", "f00", ("name", "-my net"), *(("a", one) for one in arguments))
+    client = 'client() { [ "$2" != create ] || printf "%s|" "$@" >"$dir/call"; }\n'
+    assert said(shell, f"{client}network=f00 make_network", tmp_path) == ""
+    assert (tmp_path / "call").read_text() == (
+        "network|create|--driver=bridge|--subnet=10.1.0.0/16|--gateway=10.1.0.1|"
+        "--aux-address=router=10.1.0.9|--subnet=fd00::/64|--gateway=fd00::1|--label=two=1 = 2\n|"
+        "--|-my net|"
+    )
+    (tmp_path / "call").unlink()
+    there = 'client() { [ "$2" = ls ] && echo \'-my net\' || touch "$dir/call"; }\n'
+    assert said(shell, f"{there}network=f00 make_network", tmp_path) == ""
+    assert not (tmp_path / "call").exists(), "it is there already"
+
+
 DOCKER = """
 client() {
     case $1 in

@@ -350,14 +350,16 @@ whole_archive() {
 
 # record_volumes: of each local volume a file of `driver`, `label` and `opt` lines, the latter in hex.
 record_volumes() {
+    # Clients built with a Go before 1.16 take no line end within braces.
+    form='{{println "driver" .Driver}}{{println "at" .Mountpoint}}'
+    form=$form'{{range $k, $v := .Labels}}{{printf "label %x\n" (printf "%s=%s" $k $v)}}{{end}}'
+    form=$form'{{range $k, $v := .Options}}{{printf "opt %x\n" (printf "%s=%s" $k $v)}}{{end}}'
     rm -rf "$dir/volumes.new"
     mkdir -p "$dir/volumes.new" && client volume ls -q >"$dir/listed" || fail "cannot list the volumes"
     while read -r name; do
         case $name in *[!A-Za-z0-9_.-]* | .* | '') fail "a volume has no name of Docker's: $name" ;; esac
-        client volume inspect --format '{{println "driver" .Driver}}{{println "at" .Mountpoint
-            }}{{range $k, $v := .Labels}}{{printf "label %x\n" (printf "%s=%s" $k $v)
-            }}{{end}}{{range $k, $v := .Options}}{{printf "opt %x\n" (printf "%s=%s" $k $v)}}{{end}}' \
-            "$name" >"$dir/volumes.new/$name" || fail "cannot inspect the volume $name"
+        client volume inspect --format "$form" "$name" >"$dir/volumes.new/$name" ||
+            fail "cannot inspect the volume $name"
         grep -qx 'driver local' "$dir/volumes.new/$name" || rm -f "$dir/volumes.new/$name"
     done <"$dir/listed"
     rm -rf "$dir/volumes"
@@ -383,32 +385,39 @@ within_range() {
 # ids RANGES: how many there are in `FIRST:COUNT FIRST:COUNT…`
 ids() { echo "$1" | tr ' ' '\n' | awk -F: '{ all += $2 } END { print all + 0 }'; }
 
-# record_networks: of each network that can be made anew, the arguments that do it, in hex.
+# record_networks: of each network that can be made anew, by its id, its name and the arguments that
+# do it, in hex.
 record_networks() {
     [ -n "$users" ] || return 0
+    form='{{printf "name %x\n" .Name}}{{printf "a %x\n" (printf "--driver=%s" .Driver)}}'
+    form=$form'{{if .Internal}}{{printf "a %x\n" "--internal"}}{{end}}'
+    form=$form'{{if .Attachable}}{{printf "a %x\n" "--attachable"}}{{end}}'
+    form=$form'{{if .EnableIPv6}}{{printf "a %x\n" "--ipv6"}}{{end}}'
+    form=$form'{{printf "a %x\n" (printf "--ipam-driver=%s" .IPAM.Driver)}}{{range .IPAM.Config}}'
+    form=$form'{{printf "a %x\n" (printf "--subnet=%s" .Subnet)}}'
+    form=$form'{{printf "a %x\n" (printf "--gateway=%s" .Gateway)}}'
+    form=$form'{{printf "a %x\n" (printf "--ip-range=%s" .IPRange)}}'
+    form=$form'{{range $k, $v := .AuxAddress}}{{printf "a %x\n" (printf "--aux-address=%s=%s" $k $v)}}{{end}}{{end}}'
+    form=$form'{{range $k, $v := .IPAM.Options}}{{printf "a %x\n" (printf "--ipam-opt=%s=%s" $k $v)}}{{end}}'
+    form=$form'{{range $k, $v := .Labels}}{{printf "a %x\n" (printf "--label=%s=%s" $k $v)}}{{end}}'
+    form=$form'{{range $k, $v := .Options}}{{printf "a %x\n" (printf "--opt=%s=%s" $k $v)}}{{end}}'
     rm -rf "$dir/networks.new"
     mkdir -p "$dir/networks.new"
-    client network ls --format '{{.Name}} {{.Driver}} {{.Scope}}' >"$dir/listed" ||
-        fail "cannot list the networks"
-    while read -r name driver scope; do
-        case $name:$driver:$scope in
-            bridge:* | host:* | none:* | *[!A-Za-z0-9_.:-]*) continue ;;
-            *:bridge:local | *:macvlan:local | *:ipvlan:local) ;;
+    list_networks || fail "cannot list the networks"
+    while read -r network driver scope name; do
+        case $driver:$scope:$name in
+            bridge:local:bridge) continue ;;
+            bridge:local:* | macvlan:local:* | ipvlan:local:*) ;;
             *) continue ;;
         esac
-        client network inspect --format '{{println "id" .ID}}{{printf "a %x\n" (printf "--driver=%s" .Driver)
-            }}{{if .Internal}}{{printf "a %x\n" "--internal"}}{{end}}{{if .Attachable}}{{printf "a %x\n" "--attachable"
-            }}{{end}}{{if .EnableIPv6}}{{printf "a %x\n" "--ipv6"}}{{end}}{{printf "a %x\n" (printf "--ipam-driver=%s" .IPAM.Driver)
-            }}{{range .IPAM.Config}}{{if .Subnet}}{{printf "a %x\n" (printf "--subnet=%s" .Subnet)}}{{end
-            }}{{if .Gateway}}{{printf "a %x\n" (printf "--gateway=%s" .Gateway)}}{{end
-            }}{{if .IPRange}}{{printf "a %x\n" (printf "--ip-range=%s" .IPRange)}}{{end}}{{end
-            }}{{range $k, $v := .IPAM.Options}}{{printf "a %x\n" (printf "--ipam-opt=%s=%s" $k $v)}}{{end
-            }}{{range $k, $v := .Labels}}{{printf "a %x\n" (printf "--label=%s=%s" $k $v)}}{{end
-            }}{{range $k, $v := .Options}}{{printf "a %x\n" (printf "--opt=%s=%s" $k $v)}}{{end}}' \
-            "$name" >"$dir/networks.new/$name" || fail "cannot inspect the network $name"
+        client network inspect --format "$form" "$network" >"$dir/networks.new/$network" ||
+            fail "cannot inspect the network $name"
     done <"$dir/listed"
     rm -rf "$dir/networks"
     mv "$dir/networks.new" "$dir/networks" || fail "cannot write $dir"
+}
+list_networks() {
+    client network ls --no-trunc --format '{{.ID}} {{.Driver}} {{.Scope}} {{.Name}}' >"$dir/listed"
 }
 
 # unhex DIGITS: with a mark behind it, for the shell takes line ends away.
@@ -504,10 +513,8 @@ switch_outcome() {
 forget_bridges() {
     [ -d "$dir/networks" ] && command -v ip >/dev/null || return 0
     known=$(client network ls -q --no-trunc) || return 0
-    for file in "$dir/networks"/*; do
-        network=$(sed -n 's/^id //p' "$file" 2>/dev/null)
-        case $known in *"${network:-x}"*) continue ;; esac
-        [ "${#network}" = 64 ] || continue
+    for network in $(networks); do
+        case $known in *"$network"*) continue ;; esac
         ip link del "br-$(printf '%s' "$network" | cut -c1-12)" 2>/dev/null
     done
     return 0
@@ -538,7 +545,7 @@ have_images() {
 
 bring() {
     if [ -n "$users" ]; then
-        for name in $(networks); do make_network "$name"; done
+        for network in $(networks); do make_network; done
         for name in $(volumes); do carry_volume "$name"; done
         step "volumes $(volumes | wc -l | tr -d ' '), networks $(networks | wc -l | tr -d ' ')"
     fi
@@ -547,16 +554,23 @@ bring() {
 }
 
 make_network() {
-    ! client network inspect "$1" >/dev/null 2>&1 || return 0
-    network=$1
+    name=$(unhex "$(sed -n 's/^name //p' "$dir/networks/$network")")
+    name=${name%.}
+    client network ls --format '{{.Name}}' >"$dir/listed" || fail "cannot list the networks"
+    ! grep -qxF -e "$name" "$dir/listed" || return 0
     set --
     while read -r word digits; do
         [ "$word" = a ] || continue
         argument=$(unhex "$digits")
+        case $argument in
+            # What it has not is told as nothing, or by the client of Docker 29 as invalid.
+            --subnet=[!0-9a-f:]* | --gateway=[!0-9a-f:]* | --ip-range=[!0-9a-f:]*) continue ;;
+            --gateway=*/*) argument=${argument%%/*}. ;; # so are those of IPv6 told that it chose
+        esac
         set -- "$@" "${argument%.}"
     done <"$dir/networks/$network"
-    client network create "$@" "$network" >/dev/null 2>"$dir/said" ||
-        step "network $network was not made: $(tail -n 1 "$dir/said")"
+    client network create "$@" -- "$name" >/dev/null 2>"$dir/said" ||
+        step "network $name was not made: $(tail -n 1 "$dir/said")"
 }
 
 # carry_volume NAME: into a folder beside its data first, where no container sees it; there it is
@@ -722,11 +736,11 @@ undo() {
 note_networks() {
     [ -n "$users" ] || return 0
     mkdir -p "$dir/networks"
-    client network ls --no-trunc --format '{{.Name}} {{.ID}} {{.Driver}} {{.Scope}}' >"$dir/listed" || return 0
-    while read -r name network driver scope; do
-        case $name:$driver:$scope in
-            bridge:* | *[!A-Za-z0-9_.:-]*) ;;
-            *:bridge:local) echo "id $network" >"$dir/networks/$name.since" ;;
+    list_networks || return 0
+    while read -r network driver scope name; do
+        case $driver:$scope:$name in
+            bridge:local:bridge) ;;
+            bridge:local:*) [ -e "$dir/networks/$network" ] || printf '' >"$dir/networks/$network" ;;
         esac
     done <"$dir/listed"
 }
