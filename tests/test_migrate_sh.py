@@ -110,11 +110,72 @@ def test_a_copy_is_like_the_original_and_a_wrong_one_is_not(
     assert not same()
 
 
+def test_backups_may_have_hard_links_of_their_own(shell: list[str], tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+        for name in "abc":
+            (folder / name).write_text("same")
+    (tmp_path / "backup").hardlink_to(old / "c")
+
+    def same() -> bool:
+        for path in (*old.iterdir(), *new.iterdir(), old, new):
+            os.utime(path, (10**9, 10**9))
+        first, second = said(shell, f"tree '{old}' '' ''; tree '{new}' '' ''", tmp_path).split(
+            "\n"
+        )[:2]
+        return first == second
+
+    assert same()
+    (old / "b").unlink()
+    (old / "b").hardlink_to(old / "a")
+    assert not same(), "two of the original are one file"
+    (new / "c").unlink()
+    (new / "c").hardlink_to(new / "a")
+    assert not same(), "and others of the copy"
+    (new / "c").unlink()
+    (new / "c").write_text("same")
+    (new / "b").unlink()
+    (new / "b").hardlink_to(new / "a")
+    assert same()
+
+
 def recorded(folder: Path, kind: str, name: str, *lines: tuple[str, str]) -> None:
     """A volume or network as it is written down: words as they are, texts in hex."""
     (folder / kind).mkdir(exist_ok=True)
     text = "".join(f"{word} {told.encode().hex()}\n" for word, told in lines)
     (folder / kind / name).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "here"),
+    [
+        pytest.param([], True, id="none"),
+        pytest.param(["size=10G"], True, id="a-quota"),
+        pytest.param(["type=nfs", "o=addr=1.2.3.4"], False, id="nfs"),
+        pytest.param(["device=/srv", "o=bind"], False, id="a-folder"),
+    ],
+)
+def test_where_the_data_of_a_volume_is(
+    shell: list[str], tmp_path: Path, options: list[str], here: bool
+) -> None:
+    recorded(tmp_path, "volumes", "one", *(("opt", option) for option in options))
+    assert (said(shell, "has_data_here one && echo here", tmp_path) == "here\n") is here
+
+
+@AS_ROOT
+def test_an_owner_beyond_the_range_is_named(shell: list[str], tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "x\n99999 99999 y").touch()
+    (tmp_path / "volumes").mkdir()
+    (tmp_path / "volumes" / "one").write_text(f"driver local\nat {data}\n")
+    known = {"users": RANGES, "groups": "100000:50"}
+    words = 'fail() { echo "$*"; }\nwithin_range'
+    assert said(shell, words, tmp_path, **known) == ""
+    os.chown(data / "x\n99999 99999 y", 0, 50)
+    assert "the volume one" in said(shell, words, tmp_path, **known)
+    assert f"find {data} -gid 50" in said(shell, words, tmp_path, **known)
 
 
 def test_a_network_is_made_with_what_it_had(shell: list[str], tmp_path: Path) -> None:

@@ -263,6 +263,7 @@ prepare() {
         save
     }
     record_volumes
+    [ -z "$users" ] || within_range
     put_aside
     point switch
     switch
@@ -369,19 +370,24 @@ volumes() { names_in "$dir/volumes"; }
 networks() { names_in "$dir/networks"; }
 # shellcheck disable=SC2012  # names are Docker's, and were looked at
 names_in() { ls -1 "$1"; }
-has_data_here() { ! grep -q '^opt ' "$dir/volumes/$1"; }
+# has_data_here: what is mounted there has a type or a device, in hex; a size is a quota.
+has_data_here() { ! grep -qE '^opt (747970653d|6465766963653d)' "$dir/volumes/$1"; }
 mountpoint_of() { sed -n 's/^at //p' "$dir/volumes/$1"; }
 
 # within_range: an owner that has no number in the range could not be written down.
 within_range() {
     for name in $(volumes); do
         has_data_here "$name" || continue
-        odd=$(find "$(mountpoint_of "$name")" -exec stat -c '%u %g %n' {} + 2>/dev/null |
+        odd=$(owners "$(mountpoint_of "$name")" |
             awk -v users="$(ids "$users")" -v groups="$(ids "$groups")" '
-                /^[0-9]+ [0-9]+ / && ($1 >= users || $2 >= groups) { $1 = $2 = ""; print; exit }')
-        [ -z "$odd" ] || fail "$odd belongs to a user or group beyond the $(ids "$users") of the range"
+                $1 >= users { print "-uid", $1; exit }
+                $2 >= groups { print "-gid", $2; exit }')
+        [ -z "$odd" ] || fail "a file of the volume $name belongs to an id beyond the $(
+            ids "$users") of the range: find $(mountpoint_of "$name") $odd"
     done
 }
+# owners FOLDER: `USER GROUP` of what is in it, by number, each pair once.
+owners() { (cd "$1" && find . -exec stat -c '%u %g' {} + 2>/dev/null | sort -u); }
 # ids RANGES: how many there are in `FIRST:COUNT FIRST:COUNT…`
 ids() { echo "$1" | tr ' ' '\n' | awk -F: '{ all += $2 } END { print all + 0 }'; }
 
@@ -621,7 +627,7 @@ make_volume() {
 copy() {
     mkdir "$2" && cp -a "$1/." "$2/" 2>"$dir/said" || fail "cp: $(tail -n 1 "$dir/said")"
     cd "$1" || fail "cannot enter $1"
-    find . -exec stat -c '%u %g' {} + 2>/dev/null | sort -u >"$dir/owners"
+    owners . >"$dir/owners"
     while read -r user group; do
         owner=$(shifted "$user" "$users"):$(shifted "$group" "$groups")
         find . -user "$user" -group "$group" -exec sh -c \
@@ -650,12 +656,14 @@ shifted() {
 }
 
 # tree FOLDER USERS GROUPS: one digest of paths, kinds, modes, owners (shifted), times, contents,
-# links and capabilities.
+# links and capabilities. Of hard links those count that are in it: a backup may have others.
 tree() {
     (
         cd "$1" || exit
         find . -type d -exec stat -c '=%a %u %g - %Y %F %N' {} +
-        find . ! -type d -exec stat -c '=%a %u %g %s %Y %h %t %T %F %N' {} +
+        find . ! -type d -exec stat -c '=%a %u %g %s %Y %t %T %F %N' {} +
+        find . ! -type d -exec stat -c '%h %i %n' {} + | grep -v '^1 ' | sort -k 3 |
+            awk '{ one = $2; $1 = $2 = ""; if (one in first) print "same", first[one], $0; else first[one] = $0 }'
         find . -type f -exec sha256sum {} +
         ! command -v getcap >/dev/null || getcap -r . 2>/dev/null
     ) | awk -v users="$2" -v groups="$3" '
