@@ -243,3 +243,40 @@ def test_a_change_that_left_no_dockerd_is_no_success(shell: list[str], tmp_path:
     )
     assert said(shell, words, tmp_path, transaction="x") == ""
     assert (tmp_path / "journal").read_text().endswith(" verdict broken\n")
+
+
+SAVES = """
+list_images() { cat "$dir/now"; }
+within() { # save -o ARCHIVE NAMES: an archive with an image of each id that is there
+    [ ! -e "$dir/full" ] || { echo "no space left" >&2; return 1; }
+    sed 's/ .*//; s/sha256:\\(.*\\)/{"Config":"\\1.json"}/' "$dir/now" >"$dir/manifest.json"
+    tar -C "$dir" -cf "$4" manifest.json
+}
+step() { :; }
+reached() { :; }
+fail() { echo "failed: $*"; exit; }
+id=x
+"""
+
+
+def test_an_archive_is_that_of_now_and_where_it_is_wanted(shell: list[str], tmp_path: Path) -> None:
+    one, two = (tmp_path / name / "oakum-x" for name in ("one", "two"))
+    (tmp_path / "now").write_text(f"sha256:{'a' * 64} a:1\n")
+    assert said(shell, f"{SAVES}save", tmp_path, scratch=str(one)) == ""
+    first = (one / "images.tar").stat().st_ino
+    assert said(shell, f"{SAVES}save", tmp_path, scratch=str(one)) == ""
+    assert (one / "images.tar").stat().st_ino == first, "it was there, and whole"
+
+    assert said(shell, f"{SAVES}save", tmp_path, scratch=str(two)) == ""
+    assert str(two) in (tmp_path / "archive.sha256").read_text()
+    assert (two / "images.tar").exists()
+    assert not one.exists()
+
+    # Saved again, for a second name came, and there is no room: the former archive will not do.
+    (tmp_path / "archive.sha256").unlink()
+    (two / ".docker_temp_1").touch()
+    (tmp_path / "now").write_text(f"sha256:{'a' * 64} a:1\nsha256:{'a' * 64} a:2\n")
+    (tmp_path / "full").touch()
+    full = said(shell, f"{SAVES}save", tmp_path, scratch=str(two))
+    assert full == "failed: docker save: no space left\n"
+    assert list(two.iterdir()) == []

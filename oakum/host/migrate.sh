@@ -183,6 +183,7 @@ fail() {
 give_back() {
     case $(at) in
         begun | saved)
+            [ -e "$dir/archive.sha256" ] || forget_archive
             start_again || ended broken
             ended "${1-refused}"
             ;;
@@ -300,12 +301,16 @@ list_images() {
 }
 
 save() {
-    mkdir -p "$scratch" || fail "cannot make $scratch"
     archive=$scratch/images.tar
     if [ -e "$dir/archive.sha256" ]; then
-        sha256sum -c "$dir/archive.sha256" >/dev/null 2>&1 && return 0
-        rm -f "$dir/archive.sha256"
+        former=$(sed 's/^[^ ]*  //' "$dir/archive.sha256")
+        # Another call may have named another folder for it.
+        [ "$former" = "$archive" ] && sha256sum -c "$dir/archive.sha256" >/dev/null 2>&1 && return 0
+        rm -f "$former" "$dir/archive.sha256"
+        rmdir "${former%/*}" 2>/dev/null
     fi
+    forget_archive
+    mkdir -p "$scratch" || fail "cannot make $scratch"
     list_images >"$dir/images.new" && flush "$dir/images.new" && mv -f "$dir/images.new" "$dir/images" ||
         fail "cannot list the images"
     if [ ! -s "$dir/images" ]; then
@@ -694,9 +699,10 @@ finish() {
     step "verify images and volumes are the same"
 }
 
+# forget_archive: with what a client that was killed left beside it.
 forget_archive() {
-    rm -f "$scratch/images.tar" "$dir/archive.sha256"
-    rmdir "$scratch" 2>/dev/null
+    case $scratch in */oakum-"$id") rm -rf "$scratch" ;; esac
+    rm -f "$dir/archive.sha256"
 }
 
 # --- Back ---
