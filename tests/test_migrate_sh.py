@@ -280,3 +280,37 @@ def test_an_archive_is_that_of_now_and_where_it_is_wanted(shell: list[str], tmp_
     full = said(shell, f"{SAVES}save", tmp_path, scratch=str(two))
     assert full == "failed: docker save: no space left\n"
     assert list(two.iterdir()) == []
+
+
+def test_an_undo_is_not_held_up_by_an_image_that_somebody_removed(
+    shell: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "images").write_text("sha256:1 a:1\nsha256:2 b:1\n")
+    (tmp_path / "before").touch()
+    words = (
+        "list_images() { echo sha256:1 a:1; }\nfiles_now() { :; }\n"
+        'fail() { echo failed; exit; }\nstep() { echo "$*"; }\ncompare_former'
+    )
+    assert said(shell, words, tmp_path) == (
+        "verify an image is not there any more: sha256:2 b:1\nverify files are as before\n"
+    )
+
+
+def test_there_is_no_undo_to_data_that_was_removed(shell: list[str], tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("done\n")
+    (tmp_path / "wanted").touch()
+    (tmp_path / "former").write_text(str(tmp_path / "image" / "overlay2"))
+    words = "lock() { :; }\nawait_docker() { :; }\nundo"
+    assert said(shell, words, tmp_path) == ""
+    journal = (tmp_path / "journal").read_text()
+    assert "failed the former data was removed" in journal
+    assert journal.endswith(" verdict unfinished\n")
+    assert (tmp_path / "state").read_text() == "done\n"
+
+
+def test_dockerd_may_understand_ranges_in_another_way(shell: list[str], tmp_path: Path) -> None:
+    words = 'fail() { echo "$*"; }\nclient() { echo /mnt/docker/300000.100000; }\nexpected_root'
+    known = {"users": RANGES, "target": "/var/lib/docker/100000.100000"}
+    assert "was expected; undo this" in said(shell, words, tmp_path, **known)
+    assert said(shell, words.replace("/300000", "/100000"), tmp_path, **known) == ""
+    assert said(shell, words, tmp_path, users="") == ""

@@ -216,6 +216,7 @@ run() {
     await_docker || fail "dockerd does not answer"
     ! is_switched || past_the_switch
     case $(at) in begun | saved) prepare ;; esac
+    case $(at) in switched | loaded) expected_root ;; esac
     [ "$(at)" != switched ] || load
     [ "$(at)" != loaded ] || bring
     [ "$(at)" != copied ] || finish
@@ -224,6 +225,14 @@ run() {
 
 # `template` is one of docker info, `value` what it says after the change.
 is_switched() { [ "$(client info --format "$template" 2>/dev/null)" = "$value" ]; }
+
+# expected_root: engines are not of one mind about a user with several ranges.
+expected_root() {
+    [ -n "$users" ] || return 0
+    root=$(client info --format '{{.DockerRootDir}}') || fail "dockerd does not answer"
+    [ "${root##*/}" = "${target##*/}" ] ||
+        fail "dockerd has its data in $root, and $target was expected; undo this"
+}
 await_docker() {
     ticks=0
     until client version --format '{{.Server.Version}}' >/dev/null 2>&1; do
@@ -249,6 +258,9 @@ switched_now() {
 prepare() {
     enough_room
     files_now | keep before || fail "cannot write $dir"
+    former=$(client info --format '{{.DockerRootDir}}/image/{{.Driver}}') && [ -d "$former" ] ||
+        fail "dockerd does not say where its data is"
+    printf '%s' "$former" | keep former || fail "cannot write $dir"
     save
     record_volumes
     [ -z "$users" ] || within_range
@@ -548,10 +560,14 @@ load() {
 }
 
 have_images() {
+    look_for_images
+    [ -z "$lacking" ] || fail "an image is not there: $lacking"
+}
+# look_for_images: $lacking is one that is not there.
+look_for_images() {
     list_images >"$dir/images.now" || fail "cannot list the images"
     lacking=$(awk 'FNR == NR { have[$0] = id[$1] = 1; next }
         $2 == "-" ? !($1 in id) : !($0 in have) { print $1, $2; exit }' "$dir/images.now" "$dir/images")
-    [ -z "$lacking" ] || fail "an image is not there: $lacking"
 }
 
 bring() {
@@ -714,12 +730,15 @@ undo() {
     # What the way forward knew of the new data root holds for the way back.
     value=never
     [ ! -e "$dir/forward" ] || eval "$(grep -E '^(template|value|users|groups|target)=' "$dir/forward")"
+    await_docker || fail "dockerd does not answer"
+    [ ! -e "$dir/former" ] || [ -d "$(cat "$dir/former")" ] ||
+        fail "the former data was removed, there is no $(cat "$dir/former"): nothing to go back to"
     reached undoing
     point undoing
-    await_docker || fail "dockerd does not answer"
     # Now, for containers that start by themselves write at once.
     [ -e "$dir/compared" ] || compare_volumes
-    if is_switched; then
+    now=$(client info --format "$template" 2>/dev/null) || fail "dockerd does not say what it runs under"
+    if [ "$now" = "$value" ]; then
         if [ -z "$transaction" ]; then
             step "verify the change is none of ours and stays; nothing is undone but the archive"
             forget_archive
@@ -764,19 +783,27 @@ compare_volumes() {
     [ -d "$dir/volumes" ] || return 0
     for name in $(volumes); do
         [ -e "$dir/tree.$name" ] || continue
-        [ "$(tree "$(mountpoint_of "$name")" "$users" "$groups")" = "$(cat "$dir/tree.$name")" ] ||
+        [ "$(tree "$(mountpoint_of "$name")" "$users" "$groups")" = "$(cat "$dir/tree.$name")" ] || {
             step "verify the volume $name is not as it was: somebody wrote to it"
+            printf '' >"$dir/differs"
+        }
     done
     printf '' | keep compared || fail "cannot write $dir"
 }
 
 # compare_former: that the state is that of before; what somebody else changed since is said.
 compare_former() {
-    [ ! -s "$dir/images" ] || have_images
+    what="images, volumes and files"
+    if [ -s "$dir/images" ]; then
+        look_for_images
+        [ -z "$lacking" ] || step "verify an image is not there any more: $lacking"
+        [ -z "$lacking" ] || printf '' >"$dir/differs"
+    fi
+    [ ! -e "$dir/differs" ] || what=files
     [ -e "$dir/before" ] || return 0
     files_now >"$dir/now"
     if cmp -s "$dir/before" "$dir/now"; then
-        step "verify images, volumes and files are as before"
+        step "verify $what are as before"
     else
         step "verify these files are not as before, for they were changed since: $(
             awk 'FNR == NR { was[$0] = 1; next } !($0 in was) { print $2 }' "$dir/before" "$dir/now" |
