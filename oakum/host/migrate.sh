@@ -331,10 +331,9 @@ save() {
         # shellcheck disable=SC2046  # names and ids have neither blanks nor patterns
         set -- $(awk '{ print ($2 == "-" ? $1 : $2) }' "$dir/images")
         point save-begins
-        printf '' >"$dir/saving"
-        (within 86400 save -o "$archive" "$@" >"$dir/said" 2>&1; rm -f "$dir/saving") 9>&- &
-        tell_size
-        wait $! || :
+        tell saving size_of "$scratch"
+        within 86400 save -o "$archive" "$@" >"$dir/said" 2>&1
+        told
         [ -s "$archive" ] && whole_archive || {
             rm -f "$archive"
             fail "docker save: $(tail -n 1 "$dir/said")"
@@ -344,15 +343,24 @@ save() {
     step "save $(sort -u "$dir/images" | cut -d' ' -f1 | uniq | wc -l | tr -d ' ') images, $(size_of "$archive")"
 }
 
-tell_size() {
-    ticks=0
-    while [ -e "$dir/saving" ]; do
-        nap
-        ticks=$((ticks + 1))
-        [ $((ticks % 50)) != 0 ] || step "saving $(size_of "$scratch")"
-    done
+# tell WORD COMMAND…: a step with what the command prints, every ten seconds until `told`.
+tell() {
+    word=$1 began=$(date +%s)
+    shift
+    printf '' >"$dir/telling" || fail "cannot write $dir"
+    (
+        last=$began
+        while [ -e "$dir/telling" ] && kill -0 $$ 2>/dev/null; do
+            nap
+            [ $(($(date +%s) - last)) -ge 10 ] || continue
+            last=$(date +%s)
+            step "$word $("$@")"
+        done
+    ) 9>&- &
 }
+told() { rm -f "$dir/telling" && wait; }
 size_of() { du -sk "$1" 2>/dev/null | awk '{ printf "%.1f MB", $1 / 1000 }'; }
+seconds() { echo "$(($(date +%s) - began)) s"; }
 
 # whole_archive: it can be read to its end, and its index has each image.
 whole_archive() {
@@ -551,7 +559,9 @@ load() {
     if [ -s "$dir/images" ]; then
         sha256sum -c "$dir/archive.sha256" >/dev/null 2>&1 || fail "the archive $archive is not what was saved; undo this"
         point load-begins
+        tell loading seconds
         within 86400 load -q -i "$archive" >"$dir/said" 2>&1 || fail "docker load: $(tail -n 1 "$dir/said")"
+        told
     fi
     have_images
     reached loaded
@@ -615,10 +625,12 @@ carry_volume() {
         [ -z "$(ls -A "$to")" ] || fail "somebody wrote into the new volume $volume; put away what is in $to"
         rm -rf "$part"
         point copy
+        tell "copying $volume" size_of "$part"
         copy "$from" "$part"
         tree "$from" "$users" "$groups" | keep "tree.$volume" || fail "cannot write $dir"
         [ "$(tree "$part" '' '')" = "$(cat "$dir/tree.$volume")" ] ||
             fail "the copy of the volume $volume is not like the original"
+        told
         flush
         printf '' | keep "placing.$volume" || fail "cannot write $dir"
         point placing
