@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from oakum.survey import Held, Survey, survey
+from oakum.wire import BadProbe
+
 FILE = Path(__file__).parent.parent / "oakum" / "host" / "migrate.sh"
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 AVAILABLE = [name for name in SHELLS if name != "busybox" or shutil.which(name)]
@@ -314,3 +317,69 @@ def test_dockerd_may_understand_ranges_in_another_way(shell: list[str], tmp_path
     assert "was expected; undo this" in said(shell, words, tmp_path, **known)
     assert said(shell, words.replace("/300000", "/100000"), tmp_path, **known) == ""
     assert said(shell, words, tmp_path, users="") == ""
+
+
+@pytest.mark.parametrize("name", ["migrate.sh", "survey.sh"])
+def test_no_template_has_a_line_end_within_braces(name: str) -> None:
+    """Debian 11's client, built with Go 1.15: "template: :1: unclosed action"."""
+    for line in FILE.with_name(name).read_text("utf-8").splitlines():
+        assert line.count("{{") == line.count("}}"), line
+
+
+DOCKER_OF_SURVEYS = """\
+#!/bin/sh
+shift 2
+case "$*" in
+    "info "*) echo /var/lib/docker ;;
+    "system df "*) printf 'Images 1.5GB\\nContainers 0B\\n' ;;
+    "volume ls -q") printf '%s\\n' plain quota share odd; [ -e "$GONE" ] || echo gone ;;
+    "volume inspect "*" gone") touch "$GONE"; exit 1 ;;
+    "volume inspect "*" odd") [ ! -e "$ODD" ] || exit 1; printf 'odd\\tvendor/x\\t\\t\\n' ;;
+    "volume inspect "*" plain") printf 'plain\\tlocal\\t%s\\t\\n' "$DATA" ;;
+    "volume inspect "*" quota") printf 'quota\\tlocal\\t%s\\t"size"="10G",\\n' "$DATA" ;;
+    "volume inspect "*" share") printf 'share\\tlocal\\t/x\\t"device"="/srv",\\n' ;;
+    "ps "*) echo 1 ;;
+    "inspect "*) printf '/web\\trunning\\tfalse\\t-\\tmy net\\t-\\tfalse\\ttask\\n' ;;
+    "network ls "*) printf '%s\\t%s\\tlocal\\n' bridge bridge 'my net' bridge host host ;;
+esac
+"""
+
+
+def test_a_survey_leaves_nothing_out(shell: list[str], tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").write_bytes(b"x" * 100_000)
+    (tmp_path / "linked").symlink_to("data")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "docker").write_text(DOCKER_OF_SURVEYS)
+    (tmp_path / "bin" / "docker").chmod(0o755)
+    text = FILE.with_name("survey.sh").read_text("utf-8")
+
+    def surveyed() -> Survey:
+        done = subprocess.run(
+            [*shell, "-c", f"{text}\nsurvey /tmp -\n"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={
+                "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+                "DATA": str(tmp_path / "linked"),
+                **{name: str(tmp_path / name.lower()) for name in ("GONE", "ODD")},
+            },
+        )
+        return survey(done.stdout.splitlines())
+
+    found = surveyed()
+    assert found.layers == 1_500_000_000
+    assert [(one.name, one.options) for one in found.volumes] == [
+        ("plain", ""),
+        ("quota", ""),
+        ("share", '"device"="/srv",'),
+        ("odd", ""),
+    ]
+    assert all((one.kilobytes or 0) >= 100 for one in found.volumes[:2]), "behind a link, too"
+    assert [one.kilobytes for one in found.volumes[2:]] == [None, None]
+    assert found.networks == (("my net", "bridge", "local"),)
+    assert found.containers == (Held("web", "running", False, False, task=True),)
+    (tmp_path / "odd").touch()
+    with pytest.raises(BadProbe, match="odd cannot be inspected"):
+        surveyed()

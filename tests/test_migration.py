@@ -36,9 +36,9 @@ oakum-probe 1 begin
 |cloud\tvendor/thing\t-\t-
 >volumes
 <containers
-|web\trunning\tfalse\t-\tbridge\t-\tfalse
-|agent\trunning\ttrue\t-\thost\thost\tfalse
-|tool\texited\ttrue\thost\tdefault\t-\ttrue
+|web\trunning\tfalse\t-\tmy net\t-\tfalse\t-
+|agent\trunning\ttrue\t-\thost\thost\tfalse\t-
+|tool\texited\ttrue\thost\tdefault\t-\ttrue\t-
 >containers
 <networks
 |app\tbridge\tlocal
@@ -102,7 +102,7 @@ def test_a_survey_is_read() -> None:
     assert found.containers == (
         Held("web", "running", False),
         Held("agent", "running", True),
-        Held("tool", "exited", False, True),
+        Held("tool", "exited", False, one_off=True),
     )
     assert found.space["/var/lib/docker"] == ("1", 51_200_000_000)
 
@@ -125,6 +125,8 @@ def test_sizes_as_docker_writes_them(text: str, number: int) -> None:
         ("|db\tlocal\t1000\t-", "|db\tlocal\tx\t-"),
         ("<migrations\n", "<migrations\n|../x\tuserns-remap\tdone\t-\t/x\n"),
         ("<migrations\n", f"<migrations\n|{OLD}\tuserns-remap\tmad\t-\t/x\n"),
+        ("|db\tlocal\t1000\t-", "|db\t\t-\t-"),
+        ("<images\n", "<images\n" + 5000 * "|1\t1\n"),
         ("<networks\n|app\tbridge\tlocal\n|mesh\toverlay\tswarm\n>networks\n", ""),
     ],
 )
