@@ -177,8 +177,25 @@ def test_an_owner_beyond_the_range_is_named(shell: list[str], tmp_path: Path) ->
     words = 'fail() { echo "$*"; }\nwithin_range'
     assert said(shell, words, tmp_path, **known) == ""
     os.chown(data / "x\n99999 99999 y", 0, 50)
-    assert "the volume one" in said(shell, words, tmp_path, **known)
-    assert f"find {data} -gid 50" in said(shell, words, tmp_path, **known)
+    told = f"belongs to group 50, beyond the 50 of the range: find {data} -gid 50\n"
+    assert said(shell, words, tmp_path, **known) == f"a file of the volume one {told}"
+
+    # In a layer of an image as well, whatever the driver.
+    former = tmp_path / "image" / "driver"
+    for name, folder in {"a1": "driver/a1/diff", "b2": "driver/dir/b2"}.items():
+        (former / "layerdb" / "sha256" / name).mkdir(parents=True)
+        (former / "layerdb" / "sha256" / name / "cache-id").write_text(name)
+        (tmp_path / folder).mkdir(parents=True)
+        os.chown(tmp_path / folder, 70000 if name == "b2" else 0, 0)
+    words = (
+        'fail() { echo "$*"; }\n'
+        "client() { [ \"$1\" = images ] && echo 1 || printf 'x:1 1 map[a1]\\ny:1 2 map[b2]\\n'; }\n"
+        "layers_within_range"
+    )
+    assert said(shell, words, tmp_path, **known, former=str(former)) == (
+        "a file of the image y:1 belongs to user 70000, beyond the 66536 of the range: "
+        f"find {tmp_path}/driver/dir/b2 -uid 70000\n"
+    )
 
 
 def test_a_network_is_made_with_what_it_had(shell: list[str], tmp_path: Path) -> None:

@@ -261,6 +261,7 @@ prepare() {
     former=$(client info --format '{{.DockerRootDir}}/image/{{.Driver}}') && [ -d "$former" ] ||
         fail "dockerd does not say where its data is"
     printf '%s' "$former" | keep former || fail "cannot write $dir"
+    [ -z "$users" ] || layers_within_range
     save
     record_volumes
     [ -z "$users" ] || within_range
@@ -273,6 +274,7 @@ prepare() {
     cmp -s "$dir/images" "$dir/images.now" || {
         step "save again, for images came or went meanwhile"
         rm -f "$dir/archive.sha256"
+        [ -z "$users" ] || layers_within_range
         save
     }
     record_volumes
@@ -403,13 +405,41 @@ mountpoint_of() { sed -n 's/^at //p' "$dir/volumes/$1"; }
 within_range() {
     for name in $(volumes); do
         has_data_here "$name" || continue
-        odd=$(owners "$(mountpoint_of "$name")" |
-            awk -v users="$(ids "$users")" -v groups="$(ids "$groups")" '
-                $1 >= users { print "-uid", $1; exit }
-                $2 >= groups { print "-gid", $2; exit }')
-        [ -z "$odd" ] || fail "a file of the volume $name belongs to an id beyond the $(
-            ids "$users") of the range: find $(mountpoint_of "$name") $odd"
+        odd=$(beyond "$(mountpoint_of "$name")")
+        [ -z "$odd" ] || fail "a file of the volume $name belongs to $odd"
     done
+}
+# layers_within_range: nor does docker load take such a file in a layer.
+layers_within_range() {
+    graph=${former%/image/*}/${former##*/}
+    for file in "$former"/layerdb/sha256/*/cache-id; do
+        [ -e "$file" ] || continue
+        layer=$(cat "$file")
+        for folder in "$graph/$layer/diff" "$graph/dir/$layer" "$graph/diff/$layer" "$graph/subvolumes/$layer"; do
+            [ -d "$folder" ] || continue
+            odd=$(beyond "$folder")
+            [ -z "$odd" ] || fail "a file of the image $(image_with "$layer") belongs to $odd"
+        done
+    done
+}
+# image_with LAYER: one that has it, as far as docker tells.
+image_with() {
+    # shellcheck disable=SC2046  # one word for each
+    set -- "$1" $(client images -q --no-trunc)
+    layer=$1
+    shift
+    client image inspect --format '{{range .RepoTags}}{{.}} {{end}}{{.ID}} {{.GraphDriver.Data}}' "$@" 2>/dev/null |
+        grep -F "$layer" | cut -d ' ' -f 1 | head -n 1
+}
+# beyond FOLDER: an id of a file in it that the range does not have, and how to find the file.
+beyond() {
+    owners "$1" | awk -v users="$(ids "$users")" -v groups="$(ids "$groups")" -v folder="$1" '
+        function say(what, id, all) {
+            printf "%s %s, beyond the %s of the range: find %s -%sid %s", what, id, all, folder, substr(what, 1, 1), id
+            exit
+        }
+        $1 >= users { say("user", $1, users) }
+        $2 >= groups { say("group", $2, groups) }'
 }
 # owners FOLDER: `USER GROUP` of what is in it, by number, each pair once.
 owners() { (cd "$1" && find . -exec stat -c '%u %g' {} + 2>/dev/null | sort -u); }
