@@ -265,6 +265,22 @@ def test_a_change_that_left_no_dockerd_is_no_success(shell: list[str], tmp_path:
     assert (tmp_path / "journal").read_text().endswith(" verdict broken\n")
 
 
+@AS_ROOT
+def test_one_migration_at_a_time(shell: list[str], tmp_path: Path) -> None:
+    (tmp_path / "migrations" / "x" / "next").mkdir(parents=True)
+    (tmp_path / "migrations" / "lock").write_text("y\n")
+    words = (
+        "dir=$STATE/migrations/x\nis_free() { return 1; }\nfollow() { echo follows; }\nlaunch 2>&1"
+    )
+    assert said(shell, words, tmp_path, STATE=str(tmp_path)) == (
+        "refused: the migration y is on its way here; wait for its end\nverdict refused x\n"
+    )
+    assert not (tmp_path / "migrations" / "x").exists()
+    said(shell, f"{words.partition('is_free')[0]}lock", tmp_path, STATE=str(tmp_path))
+    assert (tmp_path / "migrations" / "lock").read_text() == "x\n"
+    assert said(shell, words, tmp_path, STATE=str(tmp_path)) == "follows\n"
+
+
 SAVES = """
 list_images() { cat "$dir/now"; }
 within() { # save -o ARCHIVE NAMES: an archive with an image of each id that is there

@@ -12,8 +12,8 @@
 #
 # The folder: `state` is how far it came (begun saved switched loaded copied done undoing undone),
 # and every step before it holds. `images`, `volumes/`, `networks/` and `ran` say what was there,
-# `before` is the digests of the files, `tree.NAME` of a volume, `switched` the transaction that made
-# the change. The former data root is only ever read.
+# `before` is the digests of the files, `tree.NAME` of a volume, `former` where the images were,
+# `switched` the transaction that made the change. The former data root is only ever read.
 #
 # Prints `step NAME DETAIL` as the steps are done, `refused:` or `failed:` with the reason on
 # stderr, and at last `verdict WORD ID`: confirmed · refused, all is as before · rolled-back, too,
@@ -95,6 +95,11 @@ launch() {
         detach "$way"
     else
         rm -rf "$dir/next"
+        other=$(cat "$STATE/migrations/lock")
+        [ "$other" = "$id" ] || {
+            rmdir "$dir" 2>/dev/null
+            turn_away "the migration $(printable "$other") is on its way here; wait for its end"
+        }
     fi
     follow
 }
@@ -166,6 +171,7 @@ lock() {
         [ "$tries" -gt 0 ] || exit 1
         nap
     done
+    printf '%s\n' "$id" >"$STATE/migrations/lock"
 }
 
 # ended VERDICT: the last line; who is called again begins a journal of its own.
