@@ -17,7 +17,7 @@ from oakum.facts import CannotTell, HostFacts
 from oakum.ledger import History
 from oakum.model import Disruption, Finding, Migration, Plan, Room, Severity, Status
 from oakum.policy import Policy
-from oakum.survey import Survey
+from oakum.survey import KINDS, Survey
 
 CONTROLS: Final[Mapping[str, Control]] = {
     control.id: control for control in (userns_remap.CONTROL, storage_driver.CONTROL)
@@ -86,6 +86,11 @@ def target_root(facts: HostFacts, plan: Plan, base: str) -> tuple[str, str, str]
     groups = _ranges(_coming(plan, facts.subgid.value), group)
     if not users or not groups:
         raise CannotTell(f"{user} has no range in /etc/subuid or {group} none in /etc/subgid")
+    for name, ranges in ((user, users), (group, groups)):
+        starts = [int(one.partition(":")[0]) for one in ranges.split()]
+        if starts != sorted(starts):
+            # moby pkg/idtools sorted them, and does not any more
+            raise CannotTell(f"the ranges of {name} are not in order, and engines differ in that")
     first = [ranges.partition(":")[0] for ranges in (users, groups)]
     return f"{base}/{first[0]}.{first[1]}", users, groups
 
@@ -142,6 +147,10 @@ def build(
         )
     if found.missing:
         return _held(plan, f"the host lacks {', '.join(found.missing)}")
+    if other := _unfinished(found, request.kind):
+        return _held(plan, other)
+    if (tasks := _tasks(found, policy)) and state in ("begun", "saved"):
+        return _held(plan, tasks)
     moved = _migration(request, found, (root, users, groups), policy, facts)
     if begun and last:
         moved = replace(moved, id=last.id, state=state, change=last.change)
@@ -157,6 +166,29 @@ def build(
     if short:
         return _held(plan, "; ".join(map(_too_small, short)))
     return _outage(plan, moved, tuple(notes(moved, resumed=begun)))
+
+
+def _unfinished(found: Survey, kind: str) -> str | None:
+    """Why a migration has to wait for one of the other kind: it would carry half of the data."""
+    for other in KINDS:
+        last = found.last(other)
+        if other != kind and last is not None and last.state != "done":
+            return (
+                f"the migration {last.id} of {other} came as far as {last.state}; first finish it, "
+                f"or undo it: oakum migrate {other}, and --undo"
+            )
+    return None
+
+
+def _tasks(found: Survey, policy: Policy) -> str | None:
+    """A swarm starts its tasks again as soon as they are stopped; a drained node has none."""
+    tasks = [one.name for one in found.containers if one.task and one.state == "running"]
+    if not tasks or policy.drains_tasks:
+        return None
+    return (
+        f"a swarm has tasks here, which it starts again when they are stopped ({_named(tasks)}); "
+        "first: docker node update --availability drain, or oakum_swarm"
+    )
 
 
 def _is_ok(plan: Plan) -> bool:
@@ -207,7 +239,6 @@ def _migration(
     root, users, groups = place
     remap = bool(users)
     local = [volume for volume in found.volumes if volume.driver == "local"]
-    made = ("bridge", "macvlan", "ipvlan")
     driver = storage_driver.fitting(facts, policy) if not remap and facts.dockerd.value else ""
     return Migration(
         id="",
@@ -225,14 +256,17 @@ def _migration(
         running=tuple(one.name for one in found.containers if one.state == "running"),
         one_off=tuple(one.name for one in found.containers if one.one_off),
         need_host=tuple(one.name for one in found.containers if remap and one.needs_host),
-        networks=tuple(name for name, driver, _ in found.networks if remap and driver in made),
-        lost_networks=tuple(
-            name for name, driver, _ in found.networks if remap and driver not in made
-        ),
+        networks=tuple(name for name, *how in found.networks if remap and _is_made(*how)),
+        lost_networks=tuple(name for name, *how in found.networks if remap and not _is_made(*how)),
         aside=found.aside or 0 if remap else 0,
         users=users,
         groups=groups,
     )
+
+
+def _is_made(driver: str, scope: str) -> bool:
+    """Whether a network can be made again from what its host knows of it."""
+    return driver in ("bridge", "macvlan", "ipvlan") and scope == "local"
 
 
 def rooms(moved: Migration, found: Survey) -> tuple[Room, ...]:
@@ -324,6 +358,8 @@ def build_back(
         return Plan((), notes=(f"no migration of {request.kind} to undo",))
     standing = [entry.id for entry in history.in_force]
     plan = Plan(())
+    if tasks := _tasks(found, policy):
+        return _held(plan, tasks)
     if last.change in standing:
         if standing[-1] != last.change:
             reason = f"changed since; first: oakum rollback --to {last.change}"

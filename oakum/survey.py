@@ -14,6 +14,9 @@ KINDS: Final = ("userns-remap", "storage-driver")
 STATES: Final = ("begun", "saved", "switched", "loaded", "copied", "done", "undoing", "undone")
 """How far a migration came."""
 
+MOST: Final = 5000
+"""Lines of one reading; the script sends no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Volume:
@@ -28,12 +31,13 @@ class Volume:
 @dataclass(frozen=True, slots=True)
 class Held:
     """A container, running or not. ``needs_host``: it does not start in a user namespace;
-    ``one_off``: it is removed when it ends."""
+    ``one_off``: it is removed when it ends; ``task``: a swarm put it there."""
 
     name: str
     state: str
     needs_host: bool
     one_off: bool = False
+    task: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def survey(output: Sequence[str]) -> Survey:
             layers=size(_text(raw, "layers")),
             images=tuple((int(tags), int(digests)) for tags, digests in _rows(raw, "images", 2)),
             volumes=tuple(_volume(row) for row in _rows(raw, "volumes", 4)),
-            containers=tuple(_container(row) for row in _rows(raw, "containers", 7)),
+            containers=tuple(_container(row) for row in _rows(raw, "containers", 8)),
             networks=tuple((row[0], row[1], row[2]) for row in _rows(raw, "networks", 3)),
             space={row[0]: (row[1], int(row[2]) * 1024) for row in _rows(raw, "space", 3)},
             aside=None if (kept := _text(raw, "aside")) == "-" else int(kept) * 1024,
@@ -116,6 +120,8 @@ def _rows(raw: Mapping[str, Raw], name: str, columns: int) -> Iterator[list[str]
     found = raw.get(name)
     if found is None or found.lines is None:
         raise BadProbe(f"{name}: the host did not say")
+    if len(found.lines) >= MOST:
+        raise ValueError(f"{name}: {MOST} or more, which nobody counted to the end")
     for line in found.lines:
         row = line.split("\t")
         if len(row) != columns:
@@ -131,14 +137,16 @@ def _path(text: str) -> str:
 
 def _volume(row: Sequence[str]) -> Volume:
     name, driver, kilobytes, options = row
+    if not driver:
+        raise ValueError(f"volumes: {name[:80]} cannot be inspected")
     taken = None if kilobytes == "-" else int(kilobytes)
     return Volume(name, driver, taken, "" if options == "-" else options)
 
 
 def _container(row: Sequence[str]) -> Held:
-    name, state, privileged, userns, network, pid, one_off = row
+    name, state, privileged, userns, network, pid, one_off, task = row
     host = privileged == "true" or "host" in (network, pid)
-    return Held(name, state, host and userns != "host", one_off == "true")
+    return Held(name, state, host and userns != "host", one_off == "true", task != "-")
 
 
 def _former(row: Sequence[str]) -> Former:

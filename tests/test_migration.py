@@ -1,5 +1,6 @@
 """What a migration counts, when it is held, what it says, and how it is taken up again."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,9 +37,9 @@ oakum-probe 1 begin
 |cloud\tvendor/thing\t-\t-
 >volumes
 <containers
-|web\trunning\tfalse\t-\tbridge\t-\tfalse
-|agent\trunning\ttrue\t-\thost\thost\tfalse
-|tool\texited\ttrue\thost\tdefault\t-\ttrue
+|web\trunning\tfalse\t-\tmy net\t-\tfalse\t-
+|agent\trunning\ttrue\t-\thost\thost\tfalse\t-
+|tool\texited\ttrue\thost\tdefault\t-\ttrue\t-
 >containers
 <networks
 |app\tbridge\tlocal
@@ -102,7 +103,7 @@ def test_a_survey_is_read() -> None:
     assert found.containers == (
         Held("web", "running", False),
         Held("agent", "running", True),
-        Held("tool", "exited", False, True),
+        Held("tool", "exited", False, one_off=True),
     )
     assert found.space["/var/lib/docker"] == ("1", 51_200_000_000)
 
@@ -125,6 +126,8 @@ def test_sizes_as_docker_writes_them(text: str, number: int) -> None:
         ("|db\tlocal\t1000\t-", "|db\tlocal\tx\t-"),
         ("<migrations\n", "<migrations\n|../x\tuserns-remap\tdone\t-\t/x\n"),
         ("<migrations\n", f"<migrations\n|{OLD}\tuserns-remap\tmad\t-\t/x\n"),
+        ("|db\tlocal\t1000\t-", "|db\t\t-\t-"),
+        ("<images\n", "<images\n" + 5000 * "|1\t1\n"),
         ("<networks\n|app\tbridge\tlocal\n|mesh\toverlay\tswarm\n>networks\n", ""),
     ],
 )
@@ -235,6 +238,43 @@ def test_one_that_is_done_or_was_undone() -> None:
 def test_an_operators_own_user_needs_ranges() -> None:
     with pytest.raises(CannotTell, match="alice has no range"):
         plan_of(config={"userns-remap": "alice"})
+
+
+@pytest.mark.parametrize("lines", ["300000:65536 100000:65536", "100000:5 200000:5 150000:5"])
+def test_ranges_out_of_order_are_understood_by_engines_in_two_ways(lines: str) -> None:
+    text = "".join(f"dockremap:{one}\n" for one in lines.split()).encode()
+    odd = FileState("/etc/subuid", "/etc/subuid", text)
+    with pytest.raises(CannotTell, match="ranges of dockremap are not in order"):
+        plan_of(subuid=odd, subgid=replace(odd, path="/etc/subgid", target="/etc/subgid"))
+
+
+@pytest.mark.parametrize(
+    ("state", "waits"), [("saved", True), ("loaded", True), ("undoing", True), ("done", False)]
+)
+def test_half_of_a_migration_of_the_other_kind_comes_first(state: str, waits: bool) -> None:
+    plan = plan_of(former(state, OLD, "storage-driver"))
+    assert plan.idle is waits
+    if waits:
+        assert f"{OLD} of storage-driver came as far as {state}" in str(plan.findings[0].reason)
+
+
+TASKS: dict[str, Any] = {"containers": (Held("web.1.x", "running", False, task=True),)}
+
+
+def test_tasks_of_a_swarm_would_start_again() -> None:
+    found = replace(told(), **TASKS)
+    held = plan_of(kind="storage-driver", found=found, **VFS)
+    assert (held.idle, "(web.1.x)" in str(held.findings[0].reason)) == (True, True)
+    assert not plan_of(kind="storage-driver", found=found, settings={"swarm": "drain"}, **VFS).idle
+    gone = replace(told(), containers=(Held("web.1.x", "exited", False, task=True),))
+    assert not plan_of(kind="storage-driver", found=gone, **VFS).idle
+    after = replace(found, migrations=(former("switched", OLD, "storage-driver"),))
+    assert not plan_of(kind="storage-driver", found=after).idle, "they run there already"
+
+    policy, request = policy_of(max_disruption="migration"), Request("storage-driver", back=True)
+    done = replace(found, migrations=(former("done", OLD, "storage-driver"),))
+    back = build_back(request, plain_host(**BUSY), policy, done, Past({}).history())
+    assert (back.idle, "a swarm has tasks here" in str(back.findings[0].reason)) == (True, True)
 
 
 def test_a_storage_driver_moves_images_alone() -> None:

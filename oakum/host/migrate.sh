@@ -12,8 +12,8 @@
 #
 # The folder: `state` is how far it came (begun saved switched loaded copied done undoing undone),
 # and every step before it holds. `images`, `volumes/`, `networks/` and `ran` say what was there,
-# `before` is the digests of the files, `tree.NAME` of a volume, `switched` the transaction that made
-# the change. The former data root is only ever read.
+# `before` is the digests of the files, `tree.NAME` of a volume, `former` where the images were,
+# `switched` the transaction that made the change. The former data root is only ever read.
 #
 # Prints `step NAME DETAIL` as the steps are done, `refused:` or `failed:` with the reason on
 # stderr, and at last `verdict WORD ID`: confirmed · refused, all is as before · rolled-back, too,
@@ -95,6 +95,11 @@ launch() {
         detach "$way"
     else
         rm -rf "$dir/next"
+        other=$(cat "$STATE/migrations/lock")
+        [ "$other" = "$id" ] || {
+            rmdir "$dir" 2>/dev/null
+            turn_away "the migration $(printable "$other") is on its way here; wait for its end"
+        }
     fi
     follow
 }
@@ -166,6 +171,7 @@ lock() {
         [ "$tries" -gt 0 ] || exit 1
         nap
     done
+    printf '%s\n' "$id" >"$STATE/migrations/lock"
 }
 
 # ended VERDICT: the last line; who is called again begins a journal of its own.
@@ -183,6 +189,7 @@ fail() {
 give_back() {
     case $(at) in
         begun | saved)
+            [ -e "$dir/archive.sha256" ] || forget_archive
             start_again || ended broken
             ended "${1-refused}"
             ;;
@@ -215,6 +222,7 @@ run() {
     await_docker || fail "dockerd does not answer"
     ! is_switched || past_the_switch
     case $(at) in begun | saved) prepare ;; esac
+    case $(at) in switched | loaded) expected_root ;; esac
     [ "$(at)" != switched ] || load
     [ "$(at)" != loaded ] || bring
     [ "$(at)" != copied ] || finish
@@ -223,6 +231,14 @@ run() {
 
 # `template` is one of docker info, `value` what it says after the change.
 is_switched() { [ "$(client info --format "$template" 2>/dev/null)" = "$value" ]; }
+
+# expected_root: engines are not of one mind about a user with several ranges.
+expected_root() {
+    [ -n "$users" ] || return 0
+    root=$(client info --format '{{.DockerRootDir}}') || fail "dockerd does not answer"
+    [ "${root##*/}" = "${target##*/}" ] ||
+        fail "dockerd has its data in $root, and $target was expected; undo this"
+}
 await_docker() {
     ticks=0
     until client version --format '{{.Server.Version}}' >/dev/null 2>&1; do
@@ -248,6 +264,10 @@ switched_now() {
 prepare() {
     enough_room
     files_now | keep before || fail "cannot write $dir"
+    former=$(client info --format '{{.DockerRootDir}}/image/{{.Driver}}') && [ -d "$former" ] ||
+        fail "dockerd does not say where its data is"
+    printf '%s' "$former" | keep former || fail "cannot write $dir"
+    [ -z "$users" ] || layers_within_range
     save
     record_volumes
     [ -z "$users" ] || within_range
@@ -260,9 +280,11 @@ prepare() {
     cmp -s "$dir/images" "$dir/images.now" || {
         step "save again, for images came or went meanwhile"
         rm -f "$dir/archive.sha256"
+        [ -z "$users" ] || layers_within_range
         save
     }
     record_volumes
+    [ -z "$users" ] || within_range
     put_aside
     point switch
     switch
@@ -299,12 +321,16 @@ list_images() {
 }
 
 save() {
-    mkdir -p "$scratch" || fail "cannot make $scratch"
     archive=$scratch/images.tar
     if [ -e "$dir/archive.sha256" ]; then
-        sha256sum -c "$dir/archive.sha256" >/dev/null 2>&1 && return 0
-        rm -f "$dir/archive.sha256"
+        former=$(sed 's/^[^ ]*  //' "$dir/archive.sha256")
+        # Another call may have named another folder for it.
+        [ "$former" = "$archive" ] && sha256sum -c "$dir/archive.sha256" >/dev/null 2>&1 && return 0
+        rm -f "$former" "$dir/archive.sha256"
+        rmdir "${former%/*}" 2>/dev/null
     fi
+    forget_archive
+    mkdir -p "$scratch" || fail "cannot make $scratch"
     list_images >"$dir/images.new" && flush "$dir/images.new" && mv -f "$dir/images.new" "$dir/images" ||
         fail "cannot list the images"
     if [ ! -s "$dir/images" ]; then
@@ -313,10 +339,9 @@ save() {
         # shellcheck disable=SC2046  # names and ids have neither blanks nor patterns
         set -- $(awk '{ print ($2 == "-" ? $1 : $2) }' "$dir/images")
         point save-begins
-        printf '' >"$dir/saving"
-        (within 86400 save -o "$archive" "$@" >"$dir/said" 2>&1; rm -f "$dir/saving") 9>&- &
-        tell_size
-        wait $! || :
+        tell saving size_of "$scratch"
+        within 86400 save -o "$archive" "$@" >"$dir/said" 2>&1
+        told
         [ -s "$archive" ] && whole_archive || {
             rm -f "$archive"
             fail "docker save: $(tail -n 1 "$dir/said")"
@@ -326,15 +351,24 @@ save() {
     step "save $(sort -u "$dir/images" | cut -d' ' -f1 | uniq | wc -l | tr -d ' ') images, $(size_of "$archive")"
 }
 
-tell_size() {
-    ticks=0
-    while [ -e "$dir/saving" ]; do
-        nap
-        ticks=$((ticks + 1))
-        [ $((ticks % 50)) != 0 ] || step "saving $(size_of "$scratch")"
-    done
+# tell WORD COMMAND…: a step with what the command prints, every ten seconds until `told`.
+tell() {
+    word=$1 began=$(date +%s)
+    shift
+    printf '' >"$dir/telling" || fail "cannot write $dir"
+    (
+        last=$began
+        while [ -e "$dir/telling" ] && kill -0 $$ 2>/dev/null; do
+            nap
+            [ $(($(date +%s) - last)) -ge 10 ] || continue
+            last=$(date +%s)
+            step "$word $("$@")"
+        done
+    ) 9>&- &
 }
+told() { rm -f "$dir/telling" && wait; }
 size_of() { du -sk "$1" 2>/dev/null | awk '{ printf "%.1f MB", $1 / 1000 }'; }
+seconds() { echo "$(($(date +%s) - began)) s"; }
 
 # whole_archive: it can be read to its end, and its index has each image.
 whole_archive() {
@@ -350,14 +384,16 @@ whole_archive() {
 
 # record_volumes: of each local volume a file of `driver`, `label` and `opt` lines, the latter in hex.
 record_volumes() {
+    # Clients built with a Go before 1.16 take no line end within braces.
+    form='{{println "driver" .Driver}}{{println "at" .Mountpoint}}'
+    form=$form'{{range $k, $v := .Labels}}{{printf "label %x\n" (printf "%s=%s" $k $v)}}{{end}}'
+    form=$form'{{range $k, $v := .Options}}{{printf "opt %x\n" (printf "%s=%s" $k $v)}}{{end}}'
     rm -rf "$dir/volumes.new"
     mkdir -p "$dir/volumes.new" && client volume ls -q >"$dir/listed" || fail "cannot list the volumes"
     while read -r name; do
         case $name in *[!A-Za-z0-9_.-]* | .* | '') fail "a volume has no name of Docker's: $name" ;; esac
-        client volume inspect --format '{{println "driver" .Driver}}{{println "at" .Mountpoint
-            }}{{range $k, $v := .Labels}}{{printf "label %x\n" (printf "%s=%s" $k $v)
-            }}{{end}}{{range $k, $v := .Options}}{{printf "opt %x\n" (printf "%s=%s" $k $v)}}{{end}}' \
-            "$name" >"$dir/volumes.new/$name" || fail "cannot inspect the volume $name"
+        client volume inspect --format "$form" "$name" >"$dir/volumes.new/$name" ||
+            fail "cannot inspect the volume $name"
         grep -qx 'driver local' "$dir/volumes.new/$name" || rm -f "$dir/volumes.new/$name"
     done <"$dir/listed"
     rm -rf "$dir/volumes"
@@ -367,48 +403,88 @@ volumes() { names_in "$dir/volumes"; }
 networks() { names_in "$dir/networks"; }
 # shellcheck disable=SC2012  # names are Docker's, and were looked at
 names_in() { ls -1 "$1"; }
-has_data_here() { ! grep -q '^opt ' "$dir/volumes/$1"; }
+# has_data_here: what is mounted there has a type or a device, in hex; a size is a quota.
+has_data_here() { ! grep -qE '^opt (747970653d|6465766963653d)' "$dir/volumes/$1"; }
 mountpoint_of() { sed -n 's/^at //p' "$dir/volumes/$1"; }
 
 # within_range: an owner that has no number in the range could not be written down.
 within_range() {
     for name in $(volumes); do
         has_data_here "$name" || continue
-        odd=$(find "$(mountpoint_of "$name")" -exec stat -c '%u %g %n' {} + 2>/dev/null |
-            awk -v users="$(ids "$users")" -v groups="$(ids "$groups")" '
-                /^[0-9]+ [0-9]+ / && ($1 >= users || $2 >= groups) { $1 = $2 = ""; print; exit }')
-        [ -z "$odd" ] || fail "$odd belongs to a user or group beyond the $(ids "$users") of the range"
+        odd=$(beyond "$(mountpoint_of "$name")")
+        [ -z "$odd" ] || fail "a file of the volume $name belongs to $odd"
     done
 }
+# layers_within_range: nor does docker load take such a file in a layer.
+layers_within_range() {
+    graph=${former%/image/*}/${former##*/}
+    for file in "$former"/layerdb/sha256/*/cache-id; do
+        [ -e "$file" ] || continue
+        layer=$(cat "$file")
+        for folder in "$graph/$layer/diff" "$graph/dir/$layer" "$graph/diff/$layer" "$graph/subvolumes/$layer"; do
+            [ -d "$folder" ] || continue
+            odd=$(beyond "$folder")
+            [ -z "$odd" ] || fail "a file of the image $(image_with "$layer") belongs to $odd"
+        done
+    done
+}
+# image_with LAYER: one that has it, as far as docker tells.
+image_with() {
+    # shellcheck disable=SC2046  # one word for each
+    set -- "$1" $(client images -q --no-trunc)
+    layer=$1
+    shift
+    client image inspect --format '{{range .RepoTags}}{{.}} {{end}}{{.ID}} {{.GraphDriver.Data}}' "$@" 2>/dev/null |
+        grep -F "$layer" | cut -d ' ' -f 1 | head -n 1
+}
+# beyond FOLDER: an id of a file in it that the range does not have, and how to find the file.
+beyond() {
+    owners "$1" | awk -v users="$(ids "$users")" -v groups="$(ids "$groups")" -v folder="$1" '
+        function say(what, id, all) {
+            printf "%s %s, beyond the %s of the range: find %s -%sid %s", what, id, all, folder, substr(what, 1, 1), id
+            exit
+        }
+        $1 >= users { say("user", $1, users) }
+        $2 >= groups { say("group", $2, groups) }'
+}
+# owners FOLDER: `USER GROUP` of what is in it, by number, each pair once.
+owners() { (cd "$1" && find . -exec stat -c '%u %g' {} + 2>/dev/null | sort -u); }
 # ids RANGES: how many there are in `FIRST:COUNT FIRST:COUNT…`
 ids() { echo "$1" | tr ' ' '\n' | awk -F: '{ all += $2 } END { print all + 0 }'; }
 
-# record_networks: of each network that can be made anew, the arguments that do it, in hex.
+# record_networks: of each network that can be made anew, by its id, its name and the arguments that
+# do it, in hex.
 record_networks() {
     [ -n "$users" ] || return 0
+    form='{{printf "name %x\n" .Name}}{{printf "a %x\n" (printf "--driver=%s" .Driver)}}'
+    form=$form'{{if .Internal}}{{printf "a %x\n" "--internal"}}{{end}}'
+    form=$form'{{if .Attachable}}{{printf "a %x\n" "--attachable"}}{{end}}'
+    form=$form'{{if .EnableIPv6}}{{printf "a %x\n" "--ipv6"}}{{end}}'
+    form=$form'{{printf "a %x\n" (printf "--ipam-driver=%s" .IPAM.Driver)}}{{range .IPAM.Config}}'
+    form=$form'{{printf "a %x\n" (printf "--subnet=%s" .Subnet)}}'
+    form=$form'{{printf "a %x\n" (printf "--gateway=%s" .Gateway)}}'
+    form=$form'{{printf "a %x\n" (printf "--ip-range=%s" .IPRange)}}'
+    form=$form'{{range $k, $v := .AuxAddress}}{{printf "a %x\n" (printf "--aux-address=%s=%s" $k $v)}}{{end}}{{end}}'
+    form=$form'{{range $k, $v := .IPAM.Options}}{{printf "a %x\n" (printf "--ipam-opt=%s=%s" $k $v)}}{{end}}'
+    form=$form'{{range $k, $v := .Labels}}{{printf "a %x\n" (printf "--label=%s=%s" $k $v)}}{{end}}'
+    form=$form'{{range $k, $v := .Options}}{{printf "a %x\n" (printf "--opt=%s=%s" $k $v)}}{{end}}'
     rm -rf "$dir/networks.new"
     mkdir -p "$dir/networks.new"
-    client network ls --format '{{.Name}} {{.Driver}} {{.Scope}}' >"$dir/listed" ||
-        fail "cannot list the networks"
-    while read -r name driver scope; do
-        case $name:$driver:$scope in
-            bridge:* | host:* | none:* | *[!A-Za-z0-9_.:-]*) continue ;;
-            *:bridge:local | *:macvlan:local | *:ipvlan:local) ;;
+    list_networks || fail "cannot list the networks"
+    while read -r network driver scope name; do
+        case $driver:$scope:$name in
+            bridge:local:bridge) continue ;;
+            bridge:local:* | macvlan:local:* | ipvlan:local:*) ;;
             *) continue ;;
         esac
-        client network inspect --format '{{println "id" .ID}}{{printf "a %x\n" (printf "--driver=%s" .Driver)
-            }}{{if .Internal}}{{printf "a %x\n" "--internal"}}{{end}}{{if .Attachable}}{{printf "a %x\n" "--attachable"
-            }}{{end}}{{if .EnableIPv6}}{{printf "a %x\n" "--ipv6"}}{{end}}{{printf "a %x\n" (printf "--ipam-driver=%s" .IPAM.Driver)
-            }}{{range .IPAM.Config}}{{if .Subnet}}{{printf "a %x\n" (printf "--subnet=%s" .Subnet)}}{{end
-            }}{{if .Gateway}}{{printf "a %x\n" (printf "--gateway=%s" .Gateway)}}{{end
-            }}{{if .IPRange}}{{printf "a %x\n" (printf "--ip-range=%s" .IPRange)}}{{end}}{{end
-            }}{{range $k, $v := .IPAM.Options}}{{printf "a %x\n" (printf "--ipam-opt=%s=%s" $k $v)}}{{end
-            }}{{range $k, $v := .Labels}}{{printf "a %x\n" (printf "--label=%s=%s" $k $v)}}{{end
-            }}{{range $k, $v := .Options}}{{printf "a %x\n" (printf "--opt=%s=%s" $k $v)}}{{end}}' \
-            "$name" >"$dir/networks.new/$name" || fail "cannot inspect the network $name"
+        client network inspect --format "$form" "$network" >"$dir/networks.new/$network" ||
+            fail "cannot inspect the network $name"
     done <"$dir/listed"
     rm -rf "$dir/networks"
     mv "$dir/networks.new" "$dir/networks" || fail "cannot write $dir"
+}
+list_networks() {
+    client network ls --no-trunc --format '{{.ID}} {{.Driver}} {{.Scope}} {{.Name}}' >"$dir/listed"
 }
 
 # unhex DIGITS: with a mark behind it, for the shell takes line ends away.
@@ -440,19 +516,31 @@ stop_running() {
     [ -z "$(client ps -q)" ] || fail "a container does not stop: $(tail -n 1 "$dir/said")"
 }
 
-# start_again: those that ran before, as far as they are there and do not run.
+# start_again: those that ran before, as far as they are there and do not run. One may need another
+# to run first, so all are tried until a round starts none.
 start_again() {
     [ -e "$dir/ran" ] || return 0
     await_docker || return
-    while read -r container name; do
-        [ "$(client inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = false ] || continue
-        within 120 start "$container" >/dev/null 2>"$dir/said" || {
-            journal "failed $name does not start: $(printable "$(tail -n 1 "$dir/said")")"
+    left=
+    while start_each; [ "$stay" != 0 ]; do
+        if [ "$stay" = "$left" ]; then
+            journal "failed $name does not start: $reason"
             return 1
-        }
-    done <"$dir/ran"
+        fi
+        left=$stay
+    done
     step "start $(wc -l <"$dir/ran" | tr -d ' ') containers"
     rm -f "$dir/ran"
+}
+# start_each: $stay is how many did not start, $name and $reason are of one of them.
+start_each() {
+    stay=0
+    while read -r container called; do
+        [ "$(client inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = false ] || continue
+        within 120 start "$container" >/dev/null 2>"$dir/said" </dev/null || {
+            stay=$((stay + 1)) name=$called reason=$(printable "$(tail -n 1 "$dir/said")")
+        }
+    done <"$dir/ran"
 }
 
 # --- The change ---
@@ -470,7 +558,10 @@ switch() {
     case $outcome in
         confirmed) switched_now ;;
         refused | rolled-back) give_back "$outcome" ;;
-        *) start_again && ended broken ;;
+        *)
+            is_switched || start_again
+            ended broken
+            ;;
     esac
     point switched
     forget_bridges
@@ -489,10 +580,8 @@ switch_outcome() {
 forget_bridges() {
     [ -d "$dir/networks" ] && command -v ip >/dev/null || return 0
     known=$(client network ls -q --no-trunc) || return 0
-    for file in "$dir/networks"/*; do
-        network=$(sed -n 's/^id //p' "$file" 2>/dev/null)
-        case $known in *"${network:-x}"*) continue ;; esac
-        [ "${#network}" = 64 ] || continue
+    for network in $(networks); do
+        case $known in *"$network"*) continue ;; esac
         ip link del "br-$(printf '%s' "$network" | cut -c1-12)" 2>/dev/null
     done
     return 0
@@ -506,7 +595,9 @@ load() {
     if [ -s "$dir/images" ]; then
         sha256sum -c "$dir/archive.sha256" >/dev/null 2>&1 || fail "the archive $archive is not what was saved; undo this"
         point load-begins
+        tell loading seconds
         within 86400 load -q -i "$archive" >"$dir/said" 2>&1 || fail "docker load: $(tail -n 1 "$dir/said")"
+        told
     fi
     have_images
     reached loaded
@@ -515,15 +606,19 @@ load() {
 }
 
 have_images() {
+    look_for_images
+    [ -z "$lacking" ] || fail "an image is not there: $lacking"
+}
+# look_for_images: $lacking is one that is not there.
+look_for_images() {
     list_images >"$dir/images.now" || fail "cannot list the images"
     lacking=$(awk 'FNR == NR { have[$0] = id[$1] = 1; next }
         $2 == "-" ? !($1 in id) : !($0 in have) { print $1, $2; exit }' "$dir/images.now" "$dir/images")
-    [ -z "$lacking" ] || fail "an image is not there: $lacking"
 }
 
 bring() {
     if [ -n "$users" ]; then
-        for name in $(networks); do make_network "$name"; done
+        for network in $(networks); do make_network; done
         for name in $(volumes); do carry_volume "$name"; done
         step "volumes $(volumes | wc -l | tr -d ' '), networks $(networks | wc -l | tr -d ' ')"
     fi
@@ -532,16 +627,23 @@ bring() {
 }
 
 make_network() {
-    ! client network inspect "$1" >/dev/null 2>&1 || return 0
-    network=$1
+    name=$(unhex "$(sed -n 's/^name //p' "$dir/networks/$network")")
+    name=${name%.}
+    client network ls --format '{{.Name}}' >"$dir/listed" || fail "cannot list the networks"
+    ! grep -qxF -e "$name" "$dir/listed" || return 0
     set --
     while read -r word digits; do
         [ "$word" = a ] || continue
         argument=$(unhex "$digits")
+        case $argument in
+            # What it has not is told as nothing, or by the client of Docker 29 as invalid.
+            --subnet=[!0-9a-f:]* | --gateway=[!0-9a-f:]* | --ip-range=[!0-9a-f:]*) continue ;;
+            --gateway=*/*) argument=${argument%%/*}. ;; # so are those of IPv6 told that it chose
+        esac
         set -- "$@" "${argument%.}"
     done <"$dir/networks/$network"
-    client network create "$@" "$network" >/dev/null 2>"$dir/said" ||
-        step "network $network was not made: $(tail -n 1 "$dir/said")"
+    client network create "$@" -- "$name" >/dev/null 2>"$dir/said" ||
+        step "network $name was not made: $(tail -n 1 "$dir/said")"
 }
 
 # carry_volume NAME: into a folder beside its data first, where no container sees it; there it is
@@ -559,10 +661,12 @@ carry_volume() {
         [ -z "$(ls -A "$to")" ] || fail "somebody wrote into the new volume $volume; put away what is in $to"
         rm -rf "$part"
         point copy
+        tell "copying $volume" size_of "$part"
         copy "$from" "$part"
         tree "$from" "$users" "$groups" | keep "tree.$volume" || fail "cannot write $dir"
         [ "$(tree "$part" '' '')" = "$(cat "$dir/tree.$volume")" ] ||
             fail "the copy of the volume $volume is not like the original"
+        told
         flush
         printf '' | keep "placing.$volume" || fail "cannot write $dir"
         point placing
@@ -592,7 +696,7 @@ make_volume() {
 copy() {
     mkdir "$2" && cp -a "$1/." "$2/" 2>"$dir/said" || fail "cp: $(tail -n 1 "$dir/said")"
     cd "$1" || fail "cannot enter $1"
-    find . -exec stat -c '%u %g' {} + 2>/dev/null | sort -u >"$dir/owners"
+    owners . >"$dir/owners"
     while read -r user group; do
         owner=$(shifted "$user" "$users"):$(shifted "$group" "$groups")
         find . -user "$user" -group "$group" -exec sh -c \
@@ -621,12 +725,14 @@ shifted() {
 }
 
 # tree FOLDER USERS GROUPS: one digest of paths, kinds, modes, owners (shifted), times, contents,
-# links and capabilities.
+# links and capabilities. Of hard links those count that are in it: a backup may have others.
 tree() {
     (
         cd "$1" || exit
         find . -type d -exec stat -c '=%a %u %g - %Y %F %N' {} +
-        find . ! -type d -exec stat -c '=%a %u %g %s %Y %h %t %T %F %N' {} +
+        find . ! -type d -exec stat -c '=%a %u %g %s %Y %t %T %F %N' {} +
+        find . ! -type d -exec stat -c '%h %i %n' {} + | grep -v '^1 ' | sort -k 3 |
+            awk '{ one = $2; $1 = $2 = ""; if (one in first) print "same", first[one], $0; else first[one] = $0 }'
         find . -type f -exec sha256sum {} +
         ! command -v getcap >/dev/null || getcap -r . 2>/dev/null
     ) | awk -v users="$2" -v groups="$3" '
@@ -657,9 +763,10 @@ finish() {
     step "verify images and volumes are the same"
 }
 
+# forget_archive: with what a client that was killed left beside it.
 forget_archive() {
-    rm -f "$scratch/images.tar" "$dir/archive.sha256"
-    rmdir "$scratch" 2>/dev/null
+    case $scratch in */oakum-"$id") rm -rf "$scratch" ;; esac
+    rm -f "$dir/archive.sha256"
 }
 
 # --- Back ---
@@ -671,12 +778,15 @@ undo() {
     # What the way forward knew of the new data root holds for the way back.
     value=never
     [ ! -e "$dir/forward" ] || eval "$(grep -E '^(template|value|users|groups|target)=' "$dir/forward")"
+    await_docker || fail "dockerd does not answer"
+    [ ! -e "$dir/former" ] || [ -d "$(cat "$dir/former")" ] ||
+        fail "the former data was removed, there is no $(cat "$dir/former"): nothing to go back to"
     reached undoing
     point undoing
-    await_docker || fail "dockerd does not answer"
     # Now, for containers that start by themselves write at once.
     [ -e "$dir/compared" ] || compare_volumes
-    if is_switched; then
+    now=$(client info --format "$template" 2>/dev/null) || fail "dockerd does not say what it runs under"
+    if [ "$now" = "$value" ]; then
         if [ -z "$transaction" ]; then
             step "verify the change is none of ours and stays; nothing is undone but the archive"
             forget_archive
@@ -707,11 +817,11 @@ undo() {
 note_networks() {
     [ -n "$users" ] || return 0
     mkdir -p "$dir/networks"
-    client network ls --no-trunc --format '{{.Name}} {{.ID}} {{.Driver}} {{.Scope}}' >"$dir/listed" || return 0
-    while read -r name network driver scope; do
-        case $name:$driver:$scope in
-            bridge:* | *[!A-Za-z0-9_.:-]*) ;;
-            *:bridge:local) echo "id $network" >"$dir/networks/$name.since" ;;
+    list_networks || return 0
+    while read -r network driver scope name; do
+        case $driver:$scope:$name in
+            bridge:local:bridge) ;;
+            bridge:local:*) [ -e "$dir/networks/$network" ] || printf '' >"$dir/networks/$network" ;;
         esac
     done <"$dir/listed"
 }
@@ -721,19 +831,27 @@ compare_volumes() {
     [ -d "$dir/volumes" ] || return 0
     for name in $(volumes); do
         [ -e "$dir/tree.$name" ] || continue
-        [ "$(tree "$(mountpoint_of "$name")" "$users" "$groups")" = "$(cat "$dir/tree.$name")" ] ||
+        [ "$(tree "$(mountpoint_of "$name")" "$users" "$groups")" = "$(cat "$dir/tree.$name")" ] || {
             step "verify the volume $name is not as it was: somebody wrote to it"
+            printf '' >"$dir/differs"
+        }
     done
     printf '' | keep compared || fail "cannot write $dir"
 }
 
 # compare_former: that the state is that of before; what somebody else changed since is said.
 compare_former() {
-    [ ! -s "$dir/images" ] || have_images
+    what="images, volumes and files"
+    if [ -s "$dir/images" ]; then
+        look_for_images
+        [ -z "$lacking" ] || step "verify an image is not there any more: $lacking"
+        [ -z "$lacking" ] || printf '' >"$dir/differs"
+    fi
+    [ ! -e "$dir/differs" ] || what=files
     [ -e "$dir/before" ] || return 0
     files_now >"$dir/now"
     if cmp -s "$dir/before" "$dir/now"; then
-        step "verify images, volumes and files are as before"
+        step "verify $what are as before"
     else
         step "verify these files are not as before, for they were changed since: $(
             awk 'FNR == NR { was[$0] = 1; next } !($0 in was) { print $2 }' "$dir/before" "$dir/now" |

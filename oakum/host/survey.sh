@@ -9,7 +9,8 @@
 #   layers                     what `docker system df` says of all images
 #   images                     a line for each: tags, digests without a tag
 #   volumes                    name, driver, kilobytes or -, options or -
-#   containers                 name, state, privileged, userns, network and pid mode, auto-remove
+#   containers                 name, state, privileged, userns, network and pid mode, auto-remove,
+#                              whether a swarm put it there
 #   networks                   name, driver, of those that are not the engine's own
 #   space                      folder, device, kilobytes free: of the data root and of the archive
 #   aside                      kilobytes that lie in the target root already, - where it is not there
@@ -45,7 +46,8 @@ value() {
     fi
 }
 
-kilobytes() { du -sk "$1" | cut -f1; }
+kilobytes() { du -sk "$1/." | cut -f1; } # of what a link points to, too
+tab=$(printf '\t')
 
 # nearest FOLDER: itself, or the parent that there is.
 nearest() {
@@ -62,25 +64,32 @@ say_space() {
     done | block space
 }
 
+# Clients built with a Go before 1.16 take no line end within braces. One that cannot be inspected
+# is a row that nobody understands, unless it has gone meanwhile.
 say_volumes() {
-    tab=$(printf '\t')
+    # shellcheck disable=SC2016  # Go templates
+    form="{{.Name}}$tab{{.Driver}}$tab{{.Mountpoint}}$tab"'{{range $k, $v := .Options}}{{printf "%q=%q," $k $v}}{{end}}'
     client volume ls -q | while read -r name; do
-        # shellcheck disable=SC2016  # a Go template
-        client volume inspect --format "{{.Name}}$tab{{.Driver}}$tab{{.Mountpoint}}$tab"'{{range $k, $v := .Options
-            }}{{printf "%q" $k}}={{printf "%q" $v}},{{end}}' "$name"
+        client volume inspect --format "$form" "$name" || ! client volume ls -q | grep -qxF -e "$name" ||
+            echo "$name"
     done | while IFS=$tab read -r name driver at options; do
         size=-
-        [ "$driver" != local ] || [ -n "$options" ] || size=$(kilobytes "$at")
+        case $driver:$options in
+            local:*'"type"='* | local:*'"device"='*) ;; # a quota is an option, too
+            local:*) size=$(kilobytes "$at") options= ;;
+        esac
         printf '%s\t%s\t%s\t%s\n' "$name" "$driver" "${size:--}" "${options:--}"
     done | block volumes
 }
 
 say_containers() {
+    # shellcheck disable=SC2016  # a Go template
+    form='{{.Name}},{{.State.Status}},{{.HostConfig.Privileged}},{{or .HostConfig.UsernsMode "-"}}'
+    form=$form',{{or .HostConfig.NetworkMode "-"}},{{or .HostConfig.PidMode "-"}},{{.HostConfig.AutoRemove}}'
+    form=$form',{{if index .Config.Labels "com.docker.swarm.task.id"}}task{{else}}-{{end}}'
     # shellcheck disable=SC2046  # one word for each
     set -- $(client ps -aq --no-trunc)
-    [ $# = 0 ] || client inspect --format \
-        '{{.Name}} {{.State.Status}} {{.HostConfig.Privileged}} {{or .HostConfig.UsernsMode "-"}} {{or .HostConfig.NetworkMode "-"}} {{or .HostConfig.PidMode "-"}} {{.HostConfig.AutoRemove}}' \
-        "$@" | tr ' ' '\t' | sed 's/^\///'
+    [ $# = 0 ] || client inspect --format "$(printf '%s' "$form" | tr , '\t')" "$@" | sed 's/^\///'
 }
 
 say_migrations() {
@@ -105,8 +114,8 @@ survey() {
         tr ' ' '\t' | block images
     say_volumes
     say_containers | block containers
-    client network ls --format '{{.Name}} {{.Driver}} {{.Scope}}' |
-        awk '$1 != "bridge" && $1 != "host" && $1 != "none" { print $1 "\t" $2 "\t" $3 }' | block networks
+    client network ls --format "{{.Name}}$tab{{.Driver}}$tab{{.Scope}}" |
+        grep -vE "^(bridge|host|none)$tab" | block networks
     say_space "$(client info --format '{{.DockerRootDir}}')" "$archive"
     if [ -d "$target" ]; then value aside "$(kilobytes "$target")"; else value aside -; fi
     for tool in awk cp du find flock sha256sum sort stat tar; do
