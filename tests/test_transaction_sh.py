@@ -1627,3 +1627,9 @@ def test_shellcheck_has_nothing_to_say(name):
         pytest.skip("no shellcheck on this machine")
     done = subprocess.run([checker, "-s", "sh", str(HOST / name)], capture_output=True, text=True)
     assert done.stdout + done.stderr == ""
+
+
+@pytest.mark.parametrize("script", sorted(HOST.glob("*.sh")), ids=lambda script: script.name)
+def test_templates_do_not_break_within_braces(script):
+    """Clients that were built with a Go of before 1.16, as Debian 11's was, refuse such a one."""
+    assert re.findall(r"\{\{[^}]*\n.*", script.read_text("utf-8")) == []

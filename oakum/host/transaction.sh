@@ -590,9 +590,9 @@ count_containers() {
 published() {
     [ -n "$dialer" ] && [ -n "$was_running" ] || return 0
     # shellcheck disable=SC2016,SC2086  # a Go template; one word for each container
-    client inspect --format '{{$ip := ""}}{{range .NetworkSettings.Networks}}{{$ip = .IPAddress}}{{end
-        }}{{range $port, $to := .NetworkSettings.Ports}}{{range $to}}{{println $ip $port .HostIp .HostPort
-        }}{{end}}{{end}}' $was_running | grep '^[0-9.]* [0-9]*/tcp [0-9.]* [0-9]*$' | head -n 100 |
+    client inspect --format '{{$ip := ""}}{{range .NetworkSettings.Networks}}{{$ip = .IPAddress}}{{end}}'\
+'{{range $port, $to := .NetworkSettings.Ports}}{{range $to}}{{println $ip $port .HostIp .HostPort}}{{end}}{{end}}' \
+        $was_running | grep '^[0-9.]* [0-9]*/tcp [0-9.]* [0-9]*$' | head -n 100 |
         while read -r ip port host at; do
             port=${port%/tcp}
             [ "$host" != 0.0.0.0 ] || host=127.0.0.1

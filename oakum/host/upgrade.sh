@@ -401,8 +401,8 @@ bring_back() {
 
 is_down() {
     [ -n "$1" ] || return
-    state=$(client inspect --format '{{.State.Running}} {{index .Config.Labels "com.docker.swarm.task.id"
-        }}{{index .Config.Labels "io.kubernetes.pod.uid"}}' "$1" 2>/dev/null) || return
+    state=$(client inspect --format '{{.State.Running}} {{index .Config.Labels "com.docker.swarm.task.id"}}'\
+'{{index .Config.Labels "io.kubernetes.pod.uid"}}' "$1" 2>/dev/null) || return
     [ "$state" = "false " ]
 }
 
