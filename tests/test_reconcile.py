@@ -356,6 +356,18 @@ def test_a_repository_that_is_gone_is_said(team: Team) -> None:
         team.fetch(policy="git+file:///nosuch.git#p.yml")
 
 
+def test_a_failed_fetch_says_why_and_not_what_git_advises(team: Team) -> None:
+    """Advice comes last, and is the same whatever went wrong."""
+    with pytest.raises(Unverified, match="does not appear to be a git repository") as gone:
+        team.fetch(policy=f"git+file://{team.folder}/nosuch.git#p.yml")
+    assert "access rights" not in str(gone.value)
+    with pytest.raises(Unverified, match="couldn't find remote ref refs/heads/nosuch"):
+        team.commit()
+        team.fetch(branch="nosuch")
+    with pytest.raises(Unverified, match="Connection refused"):
+        team.fetch(policy="git+ssh://127.0.0.1:9/r.git#p.yml")
+
+
 def test_roots_own_git_settings_do_not_count(team: Team, tmp_path: Path) -> None:
     team.commit(key=team.stranger)
     trusting = tmp_path / "trusting"
@@ -784,6 +796,8 @@ def test_a_policy_that_does_not_verify_changes_nothing(places: Places) -> None:
         ("- no\n- mapping\n", "expected oakum_\\* keys"),
         ("oakum_only: [\n", "is no valid policy"),
         ("oakum_only: [nosuch]\n", "is no control"),
+        ("", "is empty"),  # as where somebody is just writing it
+        ("# nothing yet\n", "is empty"),
     ):
         set_up(places, text)
         record = reconcile(places, Road())

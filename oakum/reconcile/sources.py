@@ -168,8 +168,21 @@ def _run(
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-    lines = err.decode(errors="replace").strip().splitlines()
-    return _Done(child.returncode, out, lines[-1][:200] if lines else "")
+    return _Done(child.returncode, out, complaint(err.decode(errors="replace")))
+
+
+_ADVICE: Final = (
+    "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+)
+"""What git says at the end of most failed fetches, behind the reason."""
+
+
+def complaint(text: str) -> str:
+    """The last lines that say why, of what a program printed to stderr."""
+    lines = [line.strip() for line in text.splitlines()]
+    return "; ".join([line for line in lines if line and line not in _ADVICE][-3:])[:400]
 
 
 class _Git:
