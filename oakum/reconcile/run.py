@@ -130,7 +130,10 @@ def verified(config: Config, places: Places, memory: Memory) -> Fetched:
     path = candidate(places)
     write(path, found.content)
     try:
-        resolve([load(path)], [control.id for control in controls()])
+        layer = load(path)
+        if not layer.data:
+            raise PolicyError(["it is empty; write oakum_profile: baseline where that is meant"])
+        resolve([layer], [control.id for control in controls()])
     except PolicyError as error:
         text = str(error).replace(str(path), config.policy)
         raise Unverified(f"is no valid policy: {text}"[:2000]) from None
