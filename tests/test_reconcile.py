@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from oakum.cli import oakum
-from oakum.reconcile import Places, metrics, prepare, units, write
+from oakum.reconcile import Places, metrics, prepare, sources, units, write
 from oakum.reconcile import run as running
 from oakum.reconcile.config import BadConfig, Config, checked, read, seconds, spelled, written
 from oakum.reconcile.program import refuse_untrusted
@@ -376,6 +376,18 @@ def test_a_failed_fetch_says_why_and_not_what_git_advises(team: Team) -> None:
         team.fetch(branch="nosuch")
     with pytest.raises(Unverified, match="Connection refused"):
         team.fetch(policy="git+ssh://127.0.0.1:9/r.git#p.yml")
+
+
+def test_a_server_may_cost_a_host_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pack of a megabyte inflates to gigabytes, and git prints what a server says."""
+    monkeypatch.setattr(sources, "MOST_MEMORY", 1 << 28)
+    done = sources._run(sys.executable, "-c", "bytearray(1 << 29)")
+    assert (done.code, done.words.rpartition("; ")[2]) == (1, "MemoryError")
+    monkeypatch.setattr(sources, "MOST_PACK", 1 << 16)
+    done = sources._run("sh", "-c", "while :; do echo remote: no >&2; done", limit=60)
+    assert done.code < 0
+    assert "remote: no" in done.words
+    assert len(done.words) <= 400
 
 
 def test_roots_own_git_settings_do_not_count(team: Team, tmp_path: Path) -> None:
