@@ -77,7 +77,7 @@ def reconcile() -> None:
 @click.option(
     "--max-disruption",
     type=click.Choice([str(word) for word in Disruption]),
-    help="Hold what costs more, whatever the policy says.",
+    help="Hold what costs more; the policy may hold yet more.",
 )
 @click.option("--drift-only", is_flag=True, help="Never change anything; read and record drift.")
 @click.option("--textfile", metavar="FILE.prom", help="Where node_exporter finds the metrics.")

@@ -786,6 +786,23 @@ def test_a_run_applies_the_private_copy_and_keeps_what_came_of_it(places: Places
     assert places.mark.exists()
 
 
+@pytest.mark.parametrize(
+    ("policy", "settings", "asked"),
+    [("none", "restart", "none"), ("migration", "restart", "restart"), ("none", None, None)],
+)
+def test_the_stricter_limit_counts(
+    places: Places, policy: str, settings: str | None, asked: str | None
+) -> None:
+    """A fleet that is told to wait waits, whatever a host's settings allow."""
+    said = {"max_disruption": settings} if settings else {}
+    set_up(places, f"oakum_max_disruption: {policy}\n", **said)
+    road = Road(walked(0, row("unchanged", "ok")))
+    reconcile(places, road)
+    words = road.asked[0]
+    given = words[words.index("--max-disruption") + 1] if "--max-disruption" in words else None
+    assert given == asked
+
+
 def test_outside_of_the_window_and_in_drift_only_mode_it_looks(places: Places) -> None:
     for said, outcome in (
         ({"window": hours(3)}, Result.OUTSIDE_WINDOW),
