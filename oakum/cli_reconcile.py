@@ -18,6 +18,7 @@ from oakum.model import Disruption
 from oakum.options import FORMATS
 
 if TYPE_CHECKING:
+    from oakum.reconcile import Places
     from oakum.reconcile.config import Config
     from oakum.reconcile.units import File
 
@@ -76,7 +77,7 @@ def reconcile() -> None:
 @click.option(
     "--max-disruption",
     type=click.Choice([str(word) for word in Disruption]),
-    help="Hold what costs more, whatever the policy says.",
+    help="Hold what costs more; the policy may hold yet more.",
 )
 @click.option("--drift-only", is_flag=True, help="Never change anything; read and record drift.")
 @click.option("--textfile", metavar="FILE.prom", help="Where node_exporter finds the metrics.")
@@ -125,12 +126,17 @@ def install(key: Path | None, digest: str | None, no_timer: bool, **given: Any) 
     revision = _verified(config, keys)
     wanted = units.files(config, keys, places, timer=not no_timer)
     changed = [file for file in wanted if not file.stands]
+    former = _metrics(places)
     with _failing(units.NoSystemd, OSError):
         for file in changed:
             click.echo(_diff(file), nl=False)
             file.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             write(file.path, file.content, file.mode)
         write(places.mark, b"")
+        if former != places.textfile(config.textfile) and former.exists():
+            # Or node_exporter would be told the same metric by two files, which it refuses.
+            former.unlink()
+            click.echo(f"removed {former}")
         timer = None if no_timer else units.timer()
         if timer and (changed or not timer.runs):
             units.enable()
@@ -156,7 +162,7 @@ def _verified(config: "Config", keys: str | None) -> str:
     """The revision of a policy that verifies with what is about to be installed."""
     import tempfile
 
-    from oakum.reconcile import Places, prepare, write
+    from oakum.reconcile import TEMPORARY, Places, prepare, write
     from oakum.reconcile.record import Damaged, remembered
     from oakum.reconcile.run import Busy, verified
     from oakum.reconcile.sources import Unverified
@@ -164,7 +170,7 @@ def _verified(config: "Config", keys: str | None) -> str:
     places = Places()
     with _failing(OSError, Busy, Unverified, Damaged):
         prepare(places)
-        with _turn(), tempfile.TemporaryDirectory(dir=places.folder) as scratch:
+        with _turn(), tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=places.folder) as scratch:
             if keys is not None:
                 trial = Path(scratch, "signers")
                 write(trial, keys.encode())
@@ -175,7 +181,7 @@ def _verified(config: "Config", keys: str | None) -> str:
 def _without_systemd(line: str) -> str:
     return (
         "systemd does not run here, so there is no timer to install; add --no-timer, and put this "
-        f"line into /etc/crontab:\n{line}"
+        f"line into root's crontab (crontab -e):\n{line}"
     )
 
 
@@ -195,8 +201,15 @@ def _diff(file: "File") -> str:
 
 
 @reconcile.command()
+@click.option(
+    "--fail-on",
+    type=click.Choice(["drift", "never"]),
+    default="drift",
+    show_default=True,
+    help="never: exit 0 where drift is left, as the timer's service does.",
+)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
-def run(form: str) -> NoReturn:
+def run(fail_on: str, form: str) -> NoReturn:
     """Fetch the policy, verify it, and apply it to this host, as the timer does.
 
     A policy that does not verify changes nothing. Exit 0 as wanted · 1 drift is left · 3 not
@@ -232,7 +245,7 @@ def run(form: str) -> NoReturn:
             *(record.reason or "").splitlines(),
         ]:
             click.echo(printable(row))
-    sys.exit(record.exit)
+    sys.exit(ExitCode.OK if (fail_on, record.exit) == ("never", ExitCode.DRIFT) else record.exit)
 
 
 @reconcile.command()
@@ -269,18 +282,11 @@ def remove(purge: bool) -> None:
       oakum reconcile remove --purge
     """
     from oakum.reconcile import Places, units
-    from oakum.reconcile.config import BadConfig, read
     from oakum.reconcile.run import Busy
 
     _as_root()
     places = Places()
-    textfile = None
-    if places.config.exists():
-        try:
-            textfile = read(places.config).textfile
-        except BadConfig as error:
-            screen.complain(f"{error}\nits metrics, if they are elsewhere, stay")
-    gone = [places.textfile(textfile), places.service, places.timer, places.signers]
+    gone = [_metrics(places), places.service, places.timer, places.signers]
     gone = [path for path in [*gone, places.config, places.mark] if path.exists()]
     with _failing(OSError, Busy, units.NoSystemd):
         if places.timer.exists() and places.systemd.is_dir():
@@ -297,6 +303,19 @@ def remove(purge: bool) -> None:
         _if_empty(places.config.parent)
     if not gone and not purge:
         click.echo("nothing to do")
+
+
+def _metrics(places: "Places") -> Path:
+    """Where the metrics are by the settings of this host, as they are now."""
+    from oakum.reconcile.config import BadConfig, read
+
+    textfile = None
+    if places.config.exists():
+        try:
+            textfile = read(places.config).textfile
+        except BadConfig as error:
+            screen.complain(f"{error}\nits metrics, if they are elsewhere, stay")
+    return places.textfile(textfile)
 
 
 @contextmanager

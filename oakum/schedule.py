@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import time, timedelta
 from typing import Final
 
 from oakum.model import Disruption
@@ -66,6 +66,12 @@ class Window:
         if self.begin <= self.end:
             return self.begin <= now < self.end
         return now >= self.begin or now < self.end
+
+    @property
+    def seconds(self) -> int:
+        """How long it is, on a day without a change of the clock."""
+        begin, end = (timedelta(hours=at.hour, minutes=at.minute) for at in (self.begin, self.end))
+        return int((end - begin).total_seconds()) % 86400
 
     def __str__(self) -> str:
         return f"{self.begin:%H:%M}-{self.end:%H:%M}"

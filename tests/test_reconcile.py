@@ -9,6 +9,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,9 +21,10 @@ import pytest
 from click.testing import CliRunner
 
 from oakum.cli import oakum
-from oakum.reconcile import Places, metrics, prepare, units, write
+from oakum.reconcile import Places, metrics, prepare, sources, units, write
 from oakum.reconcile import run as running
 from oakum.reconcile.config import BadConfig, Config, checked, read, seconds, spelled, written
+from oakum.reconcile.program import refuse_untrusted
 from oakum.reconcile.record import (
     KEPT,
     Damaged,
@@ -39,6 +41,7 @@ from oakum.reconcile.record import (
 from oakum.reconcile.run import Busy, Walked, alone, applied, looked, reconcile
 from oakum.reconcile.sources import Unverified, fetch, signers
 from oakum.reconcile.status import as_json, as_text, look, overdue
+from oakum.reconcile.trust import Untrusted
 
 DIGEST = f"sha256:{'0' * 64}"
 GOOD = "oakum_profile: baseline\n"
@@ -81,6 +84,8 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         {"policy": "https://x.example/p.yml", "digest": DIGEST, "max_disruption": "reload"},
         {"policy": "https://x.example/p.yml", "key": "/k", "every": "30m", "jitter": "30m"},
         {"policy": "http://x.example/p.yml", "digest": DIGEST, "drift_only": True},
+        {"policy": "/p.yml", "every": "1d", "drift_only": True, "window": "22:00-04:00"},
+        {"policy": "/p2.yml", "every": "2h", "jitter": "0s", "window": "23:00-01:00"},
     ],
     ids=lambda said: said["policy"],
 )
@@ -115,6 +120,11 @@ def test_settings_that_hold_survive_their_file(said: dict[str, Any], places: Pla
         pytest.param({"policy": "/p", "every": "8d"}, "more than 7d", id="too-seldom"),
         pytest.param({"policy": "/p", "every": "1m", "jitter": "2m"}, "jitter: 2m", id="jitter"),
         pytest.param({"policy": "/p", "window": "22:00"}, "no window such as", id="window"),
+        pytest.param(
+            {"policy": "/p", "window": "23:30-01:30", "every": "2h"},
+            "might never meet it; say every: 1h or less",
+            id="window-between-two-runs",
+        ),
         pytest.param({"policy": "/p", "max_disruption": "some"}, "max_disruption", id="disruption"),
         pytest.param({"policy": "/p", "drift_only": "yes"}, "drift_only", id="no-bool"),
         pytest.param({"policy": "/p", "textfile": "x.prom"}, "textfile", id="textfile"),
@@ -354,6 +364,30 @@ def test_only_a_file_of_the_commit_is_a_policy(team: Team, path: str) -> None:
 def test_a_repository_that_is_gone_is_said(team: Team) -> None:
     with pytest.raises(Unverified, match=r"git fetch file:///nosuch\.git: "):
         team.fetch(policy="git+file:///nosuch.git#p.yml")
+
+
+def test_a_failed_fetch_says_why_and_not_what_git_advises(team: Team) -> None:
+    """Advice comes last, and is the same whatever went wrong."""
+    with pytest.raises(Unverified, match="does not appear to be a git repository") as gone:
+        team.fetch(policy=f"git+file://{team.folder}/nosuch.git#p.yml")
+    assert "access rights" not in str(gone.value)
+    team.commit()
+    with pytest.raises(Unverified, match="couldn't find remote ref refs/heads/nosuch"):
+        team.fetch(branch="nosuch")
+    with pytest.raises(Unverified, match="Connection refused"):
+        team.fetch(policy="git+ssh://127.0.0.1:9/r.git#p.yml")
+
+
+def test_a_server_may_cost_a_host_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pack of a megabyte inflates to gigabytes, and git prints what a server says."""
+    monkeypatch.setattr(sources, "MOST_MEMORY", 1 << 28)
+    done = sources._run(sys.executable, "-c", "bytearray(1 << 29)")
+    assert (done.code, done.words.rpartition("; ")[2]) == (1, "MemoryError")
+    monkeypatch.setattr(sources, "MOST_PACK", 1 << 16)
+    done = sources._run("sh", "-c", "while :; do echo remote: no >&2; done", limit=60)
+    assert done.code < 0
+    assert "remote: no" in done.words
+    assert len(done.words) <= 400
 
 
 def test_roots_own_git_settings_do_not_count(team: Team, tmp_path: Path) -> None:
@@ -752,6 +786,23 @@ def test_a_run_applies_the_private_copy_and_keeps_what_came_of_it(places: Places
     assert places.mark.exists()
 
 
+@pytest.mark.parametrize(
+    ("policy", "settings", "asked"),
+    [("none", "restart", "none"), ("migration", "restart", "restart"), ("none", None, None)],
+)
+def test_the_stricter_limit_counts(
+    places: Places, policy: str, settings: str | None, asked: str | None
+) -> None:
+    """A fleet that is told to wait waits, whatever a host's settings allow."""
+    said = {"max_disruption": settings} if settings else {}
+    set_up(places, f"oakum_max_disruption: {policy}\n", **said)
+    road = Road(walked(0, row("unchanged", "ok")))
+    reconcile(places, road)
+    words = road.asked[0]
+    given = words[words.index("--max-disruption") + 1] if "--max-disruption" in words else None
+    assert given == asked
+
+
 def test_outside_of_the_window_and_in_drift_only_mode_it_looks(places: Places) -> None:
     for said, outcome in (
         ({"window": hours(3)}, Result.OUTSIDE_WINDOW),
@@ -784,6 +835,8 @@ def test_a_policy_that_does_not_verify_changes_nothing(places: Places) -> None:
         ("- no\n- mapping\n", "expected oakum_\\* keys"),
         ("oakum_only: [\n", "is no valid policy"),
         ("oakum_only: [nosuch]\n", "is no control"),
+        ("", "is empty"),  # as where somebody is just writing it
+        ("# nothing yet\n", "is empty"),
     ):
         set_up(places, text)
         record = reconcile(places, Road())
@@ -875,7 +928,8 @@ def test_install_run_status_and_remove_without_a_timer(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("oakum.reconcile.Places", lambda: places)
-    monkeypatch.setattr("oakum.reconcile.run.child", Road(walked(0, row("unchanged", "ok"))))
+    road = Road(walked(0, row("unchanged", "ok")))
+    monkeypatch.setattr("oakum.reconcile.run.child", road)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     def call(*words: str) -> tuple[int, str]:
@@ -896,13 +950,53 @@ def test_install_run_status_and_remove_without_a_timer(
     code, said = call("run", "--format", "json")
     assert (code, json.loads(said)["outcome"]) == (3, "unverified")
     assert call("status")[0] == 3
+    assert call("run", "--fail-on", "never")[0] == 3, "that is for drift alone"
+    policy.chmod(0o600)
+    assert (places.state / "oakum.prom").exists()
+    code, said = call(*install, "--textfile", f"{places.root}/etc/other.prom")
+    assert (code, f"removed {places.state}/oakum.prom" in said) == (0, True), said
+    assert not (places.state / "oakum.prom").exists(), "one file says a metric"
+    road.answers = [walked(1, row("unchanged", "drift"))] * 2
+    assert call("run")[0] == 1
+    assert call("run", "--fail-on", "never")[0] == 0
+    assert load(names(places)[-1]).exit == 1, "a record says what was"
+    assert call("status")[0] == 1
     assert call("remove")[0] == 0
     left = {str(path.relative_to(places.root)) for path in places.root.rglob("*")}
     assert not {path for path in left if path.startswith("etc/oakum") or "prom" in path}
-    assert len(names(places)) == 2
+    assert len(names(places)) == 5
     assert call("remove", "--purge")[0] == 0
     assert not places.folder.exists()
     assert call("run")[0] == 2
+
+
+def test_root_runs_no_python_that_others_may_replace(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A venv's python is a link: what counts is who may write beside it, too."""
+    tools = places.root / "venv"
+    tools.mkdir(mode=0o755)
+    (tools / "python").symlink_to(sys.executable)
+    tools.chmod(0o777)
+    monkeypatch.setattr(sys, "executable", str(tools / "python"))
+    with pytest.raises(Untrusted, match=f"{tools}: mode 777 lets others write it"):
+        refuse_untrusted(places)
+
+
+@pytest.mark.parametrize("where", ["remember", "write"])
+def test_what_cannot_be_kept_is_not_done(
+    places: Places, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    set_up(places)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(running, where, full)
+    road = Road()
+    with pytest.raises(OSError, match="No space left"):
+        reconcile(places, road)
+    assert not road.asked
 
 
 # Status ------------------------------------------------------------------------------------------
@@ -936,6 +1030,18 @@ def test_status_ends_as_the_last_run_did(places: Places, record: Record, code: i
     assert str(record.outcome) in as_text(seen)
 
 
+def test_a_record_that_cannot_be_read_hides_no_other(places: Places) -> None:
+    set_up(places)
+    for _ in range(2):
+        keep(a_record(finished=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"), places)
+    bad = names(places)[0]
+    bad.write_text('{"outcome": "of a later release"')
+    remember(Memory(source="s", revision="r"), places)
+    seen = look(places)
+    assert (seen.exit_code, len(seen.runs), seen.memory.revision) == (3, 1, "r")
+    assert [problem for problem in seen.problems if str(bad) in problem]
+
+
 def test_three_periods_without_a_run_are_too_many() -> None:
     config = Config(policy="/p", every="1h", jitter="0s")
     installed = datetime(2026, 3, 1, tzinfo=UTC)
@@ -960,8 +1066,10 @@ def test_three_periods_without_a_run_are_too_many() -> None:
 def test_units_say_when_and_what(places: Places) -> None:
     config = Config(policy="/p", every="30m", jitter="2m")
     service, timer = (file.content.decode() for file in units.units(config, places))
-    assert re.search(r"^ExecStart=\S+ -P -m oakum reconcile run$", service, re.MULTILINE)
-    assert "\nSuccessExitStatus=1\n" in service
+    assert re.search(
+        r"^ExecStart=\S+ -P -m oakum reconcile run --fail-on never$", service, re.MULTILINE
+    )
+    assert "SuccessExitStatus" not in service, "a Python without oakum ends with 1"
     for line in ("OnUnitInactiveSec=1800s", "RandomizedDelaySec=120s", "OnBootSec=300s"):
         assert f"\n{line}\n" in timer
 
@@ -984,7 +1092,7 @@ def test_systemd_finds_nothing_wrong(places: Places, tmp_path: Path) -> None:
 )
 def test_cron_does_nearly_the_same(every: str, when: str) -> None:
     line = units.crontab(Config(policy="/p", every=every))
-    assert line.startswith(f"{when} root sleep $(")
+    assert line.startswith(f"{when} sleep $("), "no user: each cron reads root's own crontab"
     assert "-m oakum reconcile run" in line
 
 

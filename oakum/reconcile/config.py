@@ -125,6 +125,11 @@ class Config(BaseModel):
             raise ValueError(f"every: {self.every} is less than {spelled(LEAST)}")
         if self.delay > self.period:
             raise ValueError(f"jitter: {self.jitter} is more than every: {self.every}")
+        if self.hours and not self.drift_only and self.period + self.delay > self.hours.seconds:
+            raise ValueError(
+                f"window: {self.window} is shorter than every and jitter together, so that runs "
+                f"might never meet it; say every: {spelled(self.hours.seconds // 2)} or less"
+            )
         if self.branch and kind != "git":
             raise ValueError("branch: only a git repository has one")
         if kind == "git" and not self.key:

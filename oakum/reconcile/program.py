@@ -21,5 +21,6 @@ def environment() -> dict[str, str]:
 
 def refuse_untrusted(places: Places) -> None:
     """Raises Untrusted where somebody else than root could change what root is to run."""
-    for path in (Path(sys.executable).resolve(), _ROOT / "oakum"):
+    python = Path(sys.executable)
+    for path in (python.parent, python, _ROOT / "oakum"):
         refuse_writers(path.resolve(), places)

@@ -19,6 +19,7 @@ from typing import Any, Final
 from oakum.controls import controls
 from oakum.exit_codes import ExitCode
 from oakum.layers import load, resolve
+from oakum.model import Disruption
 from oakum.policy import PolicyError
 from oakum.reconcile import Places, metrics, prepare, write
 from oakum.reconcile.config import BadConfig, Config, read
@@ -34,7 +35,7 @@ from oakum.reconcile.record import (
     remembered,
     sweep,
 )
-from oakum.reconcile.sources import Fetched, Unverified, fetch
+from oakum.reconcile.sources import Unverified, fetch
 
 LIMIT: Final = 3 * 3600
 """Seconds for one road; a transaction has limits of its own, far below."""
@@ -104,7 +105,7 @@ def _reconciled(config: Config, places: Places, started: str, walk: Walk) -> tup
     memory = replace(memory, source=config.named, revision=found.revision)
     # Before anything is changed by it: from here on there is no way behind this policy.
     remember(memory, places)
-    result, code, reason, report = _walked(config, places, walk)
+    result, code, reason, report = _walked(config, found.most, places, walk)
     record = replace(
         _ended(started, result, code, reason, config.named), revision=found.revision, report=report
     )
@@ -117,7 +118,15 @@ def _reconciled(config: Config, places: Places, started: str, walk: Walk) -> tup
     return record, memory
 
 
-def verified(config: Config, places: Places, memory: Memory) -> Fetched:
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A policy that may be applied: what names its bytes, and the most that a change may cost."""
+
+    revision: str
+    most: Disruption
+
+
+def verified(config: Config, places: Places, memory: Memory) -> Accepted:
     """The policy, fetched, verified, valid, and copied to where nobody else writes: what was
     looked at is what will be applied.
 
@@ -130,11 +139,14 @@ def verified(config: Config, places: Places, memory: Memory) -> Fetched:
     path = candidate(places)
     write(path, found.content)
     try:
-        resolve([load(path)], [control.id for control in controls()])
+        layer = load(path)
+        if not layer.data:
+            raise PolicyError(["it is empty; write oakum_profile: baseline where that is meant"])
+        policy = resolve([layer], [control.id for control in controls()])
     except PolicyError as error:
         text = str(error).replace(str(path), config.policy)
         raise Unverified(f"is no valid policy: {text}"[:2000]) from None
-    return found
+    return Accepted(found.revision, policy.max_disruption)
 
 
 def candidate(places: Places) -> Path:
@@ -170,25 +182,28 @@ def _seen(row: Mapping[str, Any]) -> tuple[Seen, ...]:
 _Judged = tuple[Result, int, str | None, Mapping[str, Any] | None]
 
 
-def _walked(config: Config, places: Places, walk: Walk) -> _Judged:
+def _walked(config: Config, most: Disruption, places: Places, walk: Walk) -> _Judged:
     """Apply where that is allowed now; else only look."""
+    words = _words(config, most, places)
     hours = config.hours
     inside = hours is None or hours.holds(datetime.now().time())
     if inside and not config.drift_only:
-        done = walk(["apply", *_words(config, places), *_window(config), "--yes"], places)
+        done = walk(["apply", *words, *_window(config), "--yes"], places)
         result, code, reason = applied(done)
         if result is not Result.OUTSIDE_WINDOW:
             return result, code, reason, done.report
-    done = walk(["plan", *_words(config, places), "--fail-on", "never"], places)
+    done = walk(["plan", *words, "--fail-on", "never"], places)
     result, code, reason = looked(done)
     if config.drift_only or result is Result.UNKNOWN:
         return result, code, reason, done.report
     return Result.OUTSIDE_WINDOW, code, reason or f"outside of {hours}", done.report
 
 
-def _words(config: Config, places: Places) -> list[str]:
-    most = config.max_disruption
-    limits = ["--max-disruption", str(most)] if most else []
+def _words(config: Config, most: Disruption, places: Places) -> list[str]:
+    # A command line's word is the last one, but nobody is there to say it: a policy that allows
+    # less than the host's settings is a fleet that waits.
+    mine = config.max_disruption
+    limits = ["--max-disruption", str(min(mine, most))] if mine else []
     return ["@local", "--policy", str(candidate(places)), "--format", "json", *limits]
 
 

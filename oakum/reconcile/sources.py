@@ -23,6 +23,8 @@ MOST: Final = 1 << 20
 """Bytes of a policy or a signature."""
 MOST_PACK: Final = 64 << 20
 """Bytes of any file that git may write; a policy has a small repository."""
+MOST_MEMORY: Final = 1 << 30
+"""Bytes of memory that git may ask for: what inflates without end must not cost a host its own."""
 LIMIT: Final = 120
 """Seconds that git may take to fetch."""
 NAMESPACE: Final = "oakum-policy"
@@ -136,40 +138,58 @@ class _Done:
     words: str
 
 
-def _small_files() -> None:
+def _bounded() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_PACK, MOST_PACK))
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
 
 
 def _run(
     *argv: str, stdin: bytes = b"", env: Mapping[str, str] | None = None, limit: float = 30
 ) -> _Done:
-    """Run a program that may neither take long nor write much, nor leave children behind.
+    """Run a program that may neither take long nor need or write much, nor leave children behind.
 
     Raises:
         Unverified: it is not installed, or took longer than ``limit`` seconds.
     """
-    try:
-        child = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=env,
-            start_new_session=True,
-            preexec_fn=_small_files,
-        )
-    except FileNotFoundError:
-        raise Unverified(f"no {argv[0]} on this host; install it") from None
-    try:
-        out, err = child.communicate(stdin, limit)
-    except subprocess.TimeoutExpired:
-        raise Unverified(f"{argv[0]} took longer than {limit:g} s") from None
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-    lines = err.decode(errors="replace").strip().splitlines()
-    return _Done(child.returncode, out, lines[-1][:200] if lines else "")
+    # A file, since a server says through git's stderr as much as it likes; no more than of any.
+    with tempfile.TemporaryFile() as said:
+        try:
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                env=env,
+                start_new_session=True,
+                preexec_fn=_bounded,
+            )
+        except FileNotFoundError:
+            raise Unverified(f"no {argv[0]} on this host; install it") from None
+        try:
+            out, _ = child.communicate(stdin, limit)
+        except subprocess.TimeoutExpired:
+            raise Unverified(f"{argv[0]} took longer than {limit:g} s") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        said.seek(max(0, said.seek(0, os.SEEK_END) - 4096))
+        words = complaint(said.read().decode(errors="replace"))
+    return _Done(child.returncode, out, words)
+
+
+_ADVICE: Final = (
+    "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+)
+"""What git says at the end of most failed fetches, behind the reason."""
+
+
+def complaint(text: str) -> str:
+    """The last lines that say why, of what a program printed to stderr."""
+    lines = [line.strip() for line in text.splitlines()]
+    return "; ".join([line for line in lines if line and line not in _ADVICE][-3:])[:400]
 
 
 class _Git:
@@ -197,6 +217,7 @@ class _Git:
             "http.lowSpeedLimit": "1000",
             "http.lowSpeedTime": "30",
             "gc.auto": "0",
+            "pack.threads": "1",  # each one asks for memory
         }
 
     def fetch(self, branch: str | None, last: str | None) -> Fetched:

@@ -48,7 +48,7 @@ def look(places: Places) -> Standing:
     """Read it all; changes nothing. Raises OSError where it may not be read."""
     problems: list[str] = []
     config = None
-    memory, runs = Memory(), []
+    memory, runs = Memory(), list[Record]()
     if places.config.exists():
         try:
             config = read(places.config)
@@ -56,8 +56,12 @@ def look(places: Places) -> Standing:
             problems.append(str(error))
     else:
         problems.append("not installed: oakum reconcile install --policy SOURCE does it")
+    for path in names(places):
+        try:
+            runs.append(load(path))
+        except Damaged as error:
+            problems.append(str(error))
     try:
-        runs = [load(path) for path in names(places)]
         memory = remembered(places)
     except Damaged as error:
         problems.append(str(error))

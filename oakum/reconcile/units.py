@@ -72,7 +72,7 @@ def _quoted(word: str) -> str:
 
 
 def crontab(config: Config) -> str:
-    """The line of /etc/crontab that does the same as the timer, as nearly as cron can."""
+    """The line of root's crontab that does the same as the timer, as nearly as cron can."""
     minutes = max(1, config.period // 60)
     if minutes < 60:
         when = f"*/{minutes} * * * *"
@@ -82,7 +82,7 @@ def crontab(config: Config) -> str:
         when = "17 3 * * *"
     words = [f"{key}='{text}'" for key, text in environment().items()]
     command = " ".join([*words, *PROGRAM, "reconcile", "run"])
-    return f"{when} root sleep $(shuf -i 0-{min(config.delay, 3000)} -n 1); {command} >/dev/null"
+    return f"{when} sleep $(shuf -i 0-{min(config.delay, 3000)} -n 1); {command} >/dev/null"
 
 
 # systemd -----------------------------------------------------------------------------------------

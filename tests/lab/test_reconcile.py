@@ -1,9 +1,9 @@
 """A host that brings itself to its policy: oakum on the host, its timer, and a source that breaks.
 
 Real: the host, its systemd and timer, dockerd, containers, git, ssh-keygen. Played: the clock of
-the day with the broken source, which `faketime` gives to `oakum reconcile run` and its children,
-since a host of the lab has this machine's clock; and that day's timer, since `faketime` does not
-reach systemd: the test starts each hourly run itself.
+the day with the broken source, which faketime gives to the service that the timer starts, since a
+host of the lab has this machine's clock. Nor does faketime reach systemd: of each hour of that day
+the timer's five seconds pass, and then the clock is moved to the next one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import shlex
 import sys
 import tarfile
 import time
@@ -136,14 +137,20 @@ def oakum(host: LabHost, words: str, at: str | None = None) -> tuple[int, str, s
 
 def records(host: LabHost) -> list[dict[str, Any]]:
     """What was kept, oldest first."""
-    listed = host.run(f"ls {RECORDS} | grep '^[0-9]' || true").stdout.split()
-    text = host.run(f"cd {RECORDS} && cat {' '.join(listed)}").stdout if listed else ""
+    # A run may take the oldest one away meanwhile.
+    line = f"cd {RECORDS} && ls | grep '^[0-9]' | xargs -r cat 2>/dev/null"
+    text = host.run(line, check=False).stdout
     decoder, found = json.JSONDecoder(), []
     while text.strip():
         one, end = decoder.raw_decode(text.lstrip())
         text = text.lstrip()[end:]
         found.append(one)
     return found
+
+
+def since(host: LabHost, when: str) -> list[dict[str, Any]]:
+    """What was kept of the runs that began at that time or later."""
+    return [one for one in records(host) if one["started"] >= when]
 
 
 def last_record(host: LabHost) -> dict[str, Any]:
@@ -164,6 +171,16 @@ def metric(host: LabHost, name: str) -> str:
     return found
 
 
+def failed(host: LabHost) -> bool:
+    return host.run("systemctl is-failed oakum-reconcile.service", check=False).returncode == 0
+
+
+def under_way(host: LabHost) -> bool:
+    """Whether a transaction is."""
+    listed = "systemctl list-units --plain --no-legend --state=active 'oakum-[0-9]*.service'"
+    return host.run(listed).stdout.strip() != ""
+
+
 def until(said: Callable[[], Any], what: str, limit: float = 300) -> None:
     deadline = time.monotonic() + limit
     while not said():
@@ -177,13 +194,31 @@ def next_run(host: LabHost) -> float:
     return datetime.fromisoformat(told).timestamp() - time.time() if told else -1
 
 
-def edit(host: LabHost) -> None:
-    """Somebody takes a setting of ours out by hand, and restarts dockerd for it to count."""
+def edit(host: LabHost) -> str:
+    """Somebody takes a setting of ours out by hand, and restarts dockerd for it to count; when.
+
+    No run is under way meanwhile: the next one finds all of it.
+    """
     settings = json.loads(host.read(DAEMON_JSON))
     del settings["userland-proxy"]
-    host.write(DAEMON_JSON, json.dumps(settings))
-    host.run("systemctl reset-failed docker.service docker.socket; systemctl restart docker")
-    host.wait_docker()
+    by_hand = (
+        f"cat >{DAEMON_JSON}; systemctl reset-failed docker.service docker.socket; "
+        "systemctl restart docker; until docker version >/dev/null 2>&1; do sleep 0.1; done; "
+        "date -u +%Y-%m-%dT%H:%M:%SZ"
+    )
+    line = f"flock {RECORDS}/lock sh -c {shlex.quote(by_hand)}"
+    return host.run(line, stdin=json.dumps(settings)).stdout.strip()
+
+
+def corrected(host: LabHost, when: str) -> None:
+    """Wait until a run that began later has applied the policy, and another has nothing to do."""
+
+    def outcomes() -> list[str]:
+        return [one["outcome"] for one in since(host, when)]
+
+    until(lambda: "applied" in outcomes()[:-1], "corrected by the timer")
+    assert outcomes()[-1] == "unchanged"
+    assert proxy(host) is False
 
 
 def proxy(host: LabHost) -> Any:
@@ -198,6 +233,29 @@ def untouched(host: LabHost) -> str:
         " docker inspect -f '{{.Name}} {{.State.Pid}}' $(docker ps -q);"
         " cat /var/lib/oakum/ledger"
     ).stdout
+
+
+LATER = "/etc/systemd/system/oakum-reconcile.service.d/clock.conf"
+
+
+def move_clock(host: LabHost, to: str) -> None:
+    """What the service of the timer believes from its next start on; a moved clock goes on."""
+    lines = f"""
+    was=$(date -u -d '{to}' +%s) && now=$(date +%s) && echo "$((was - now))" >/run/clock.new
+    mv /run/clock.new /run/clock
+    """
+    host.run(lines)
+
+
+def run_at(host: LabHost, at: str) -> dict[str, Any]:
+    """The record of the first run that the timer starts in this hour."""
+    move_clock(host, at)
+
+    def found() -> list[dict[str, Any]]:
+        return [one for one in records(host) if one["started"].startswith(at[:13])]
+
+    until(found, f"a run of the timer at {at}")
+    return found()[0]
 
 
 def commit(host: LabHost, policy: dict[str, Any] | str, sign: str = "-S") -> str:
@@ -230,18 +288,23 @@ def test_the_timer_corrects_drift_and_install_is_idempotent(node: LabHost) -> No
     assert (code, out.startswith("nothing to do")) == (0, True), out + err
 
     running = node.running()
-    edit(node)
-    assert proxy(node) is None
-    until(lambda: proxy(node) is False, "the drift corrected by the timer")
-    until(lambda: latest(node) == "unchanged", "and nothing left to do")
+    edited = edit(node)
+    until(lambda: len(since(node, edited)) > 1, "two runs of the timer")
+    assert proxy(node) is False
     assert node.running() == running
-    assert "applied" in [one["outcome"] for one in records(node)]
+    assert [one["outcome"] for one in since(node, edited)][:2] == ["applied", "unchanged"]
     assert metric(node, 'oakum_drift{control="userland-proxy",severity="low"}') == "0"
     assert metric(node, 'oakum_reconcile_last_outcome{outcome="unchanged"}') == "1"
     code, out, err = oakum(node, "reconcile status --format json")
     seen = json.loads(out)
     assert (code, seen["problems"], seen["drift"]) == (0, [], []), out + err
     assert seen["timer"]["enabled"]
+
+    # A Python without oakum cannot write this down; the unit that fails says it.
+    node.run("mv /opt/oakum/oakum /opt/oakum/gone")
+    until(lambda: failed(node), "a failed unit")
+    node.run("mv /opt/oakum/gone /opt/oakum/oakum")
+    until(lambda: not failed(node), "a run again")
 
     words = words.replace("5s", "1h")
     code, out, err = oakum(node, words)
@@ -256,6 +319,52 @@ def test_the_timer_corrects_drift_and_install_is_idempotent(node: LabHost) -> No
     assert node.run("systemctl list-units --all --plain --no-legend 'oakum*'").stdout == ""
     assert len(records(node)) > 2
     assert oakum(node, "reconcile remove")[1] == "nothing to do\n"
+
+
+def leaves_alone(host: LabHost, install: str, outcome: str, status: str) -> str:
+    """Two runs of the timer see drift, and change nothing; when it was made."""
+    code, out, err = oakum(host, install)
+    assert code == 0, out + err
+    edited = edit(host)
+    was = untouched(host)
+    until(lambda: len(since(host, edited)) > 1, f"two runs of {install}")
+    assert {one["outcome"] for one in since(host, edited)} == {outcome}
+    assert untouched(host) == was
+    assert metric(host, f'oakum_{status}{{control="userland-proxy",severity="low"}}') == "1"
+    return edited
+
+
+def test_the_timer_respects_window_and_disruption_limit_and_may_be_stopped(node: LabHost) -> None:
+    node.write("/etc/oakum-policy.yml", yaml.safe_dump(POLICY))
+    install = "reconcile install --policy /etc/oakum-policy.yml --every 5s --jitter 0s"
+    hour = int(node.run("date +%H").stdout)
+    away, now = (
+        f"--window {(hour + begin) % 24:02}:00-{(hour + end) % 24:02}:00"
+        for begin, end in ((6, 12), (-6, 6))
+    )
+    assert oakum(node, install)[0] == 0
+    until(lambda: proxy(node) is False and latest(node) == "unchanged", "applied")
+    pids = node.running()
+    for limit, outcome, status in (
+        (away, "outside-window", "drift"),
+        ("--max-disruption reload", "unchanged", "held"),
+        ("--drift-only", "drift", "drift"),
+    ):
+        edited = leaves_alone(node, f"{install} {limit}", outcome, status)
+        code, out, err = oakum(node, f"{install} {now} --max-disruption restart")
+        assert code == 0, out + err
+        corrected(node, edited)
+        assert node.running() == pids
+
+    # Whoever stops the service stops neither the change nor the next run.
+    edited = edit(node)
+    until(lambda: under_way(node), "a change under way", limit=60)
+    node.run("systemctl stop oakum-reconcile.service")
+    until(lambda: latest(node) == "unchanged" and since(node, edited), "the next run")
+    assert proxy(node) is False
+    assert node.running() == pids
+    assert node.run(f"ls -A {RECORDS} | grep '^\\.oakum' || true").stdout == ""
+    assert oakum(node, "reconcile remove --purge")[0] == 0
 
 
 def test_window_disruption_limit_and_drift_only(node: LabHost) -> None:
@@ -313,23 +422,30 @@ def test_a_day_of_a_broken_source_does_no_harm(node: LabHost) -> None:
     harmful = {**POLICY, "oakum_only": ["icc"], "oakum_icc": "enforce"}
     old = commit(node, harmful)
     good = commit(node, POLICY)
-    code, out, err = oakum(
-        node, f"reconcile install --no-timer --every 1h --policy {SOURCE} --key /root/team.pub"
+    library = node.run("ls /usr/lib/*/faketime/libfaketime.so.1").stdout.strip()
+    node.write(
+        LATER,
+        f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE=/run/clock TZ=UTC\n",
     )
+    move_clock(node, "2026-03-01T22:00:00Z")
+    words = f"reconcile install --every 5s --jitter 0s --policy {SOURCE} --key /root/team.pub"
+    code, out, err = oakum(node, words)
     assert code == 0, out + err
-    code, out, err = oakum(node, "reconcile run", at="2026-03-01 23:00:00")
-    assert code == 0, out + err
-    assert good in out
+    first = run_at(node, "2026-03-01T23:00:00Z")
+    assert (first["exit"], first["revision"]) == (0, good), first
     was = untouched(node)
     page = "https://127.0.0.1:9/policy.yml"  # nobody listens there
 
     def gone() -> str:
         node.run("mv /srv/policy.git /srv/gone.git")
-        return "/srv/policy.git"
+        return "does not appear to be a git repository"
 
     def unsigned() -> str:
-        node.run("mv /srv/gone.git /srv/policy.git")
+        # Pushed before it is there again, so that no run finds the good one.
+        node.run("cd /root/work && git remote set-url origin /srv/gone.git")
         commit(node, harmful, "--no-gpg-sign")
+        node.run("cd /root/work && git remote set-url origin /srv/policy.git")
+        node.run("mv /srv/gone.git /srv/policy.git")
         return "not signed by the pinned key: it has no signature"
 
     def stranger() -> str:
@@ -370,13 +486,10 @@ def test_a_day_of_a_broken_source_does_no_harm(node: LabHost) -> None:
     for hour in range(24):
         if hour % 3 == 0:
             wanted = breaks[hour // 3]()
-        code, out, err = oakum(node, "reconcile run", at=f"2026-03-02 {hour:02}:00:00")
-        assert (code, out.split()[0]) == (3, "unverified"), out + err
-        assert wanted in out, f"hour {hour}: wanted {wanted!r} in {out}"
+        last = run_at(node, f"2026-03-02T{hour:02}:00:00Z")
+        assert (last["outcome"], last["report"], last["exit"]) == ("unverified", None, 3), last
+        assert wanted in last["reason"], f"hour {hour}: wanted {wanted!r} in {last['reason']}"
         assert untouched(node) == was, f"hour {hour}"
-        last = last_record(node)
-        assert (last["outcome"], last["report"], last["exit"]) == ("unverified", None, 3)
-        assert last["started"].startswith(f"2026-03-02T{hour:02}:0")
         assert metric(node, 'oakum_reconcile_last_outcome{outcome="unverified"}') == "1"
         assert metric(node, 'oakum_drift{control="userland-proxy",severity="low"}') == "0"
     assert node.run("ls /run/owned", check=False).returncode != 0
@@ -389,11 +502,31 @@ def test_a_day_of_a_broken_source_does_no_harm(node: LabHost) -> None:
     node.run(f"cd /root/work && git reset -q --hard {good}")
     better = commit(node, {**POLICY, "oakum_shutdown_timeout": 30})
     for hour in range(6):
-        code, out, err = oakum(node, "reconcile run", at=f"2026-03-03 {hour:02}:00:00")
-        assert (code, better in out) == (0, True), out + err
+        last = run_at(node, f"2026-03-03T{hour:02}:00:00Z")
+        assert (last["exit"], last["revision"]) == (0, better), last
     assert len(records(node)) == 30
     assert (
         metric(node, f'oakum_reconcile_policy_info{{source="{SOURCE}",revision="{better}"}}') == "1"
     )
-    assert oakum(node, "reconcile status", at="2026-03-03 05:30:00")[0] == 0
+    assert oakum(node, "reconcile status", at="2026-03-03 05:05:00")[0] == 0
     assert node.run(f"stat -c %a {PROM} {RECORDS}").stdout.split() == ["644", "700"]
+    assert oakum(node, "reconcile remove")[0] == 0
+    node.run(f"rm {LATER}")
+
+
+def test_a_host_cut_off_in_a_run_goes_on_after_its_boot(node: LabHost) -> None:
+    node.write("/etc/oakum-policy.yml", yaml.safe_dump(POLICY))
+    words = "reconcile install --policy /etc/oakum-policy.yml --every 5s --jitter 0s"
+    code, out, err = oakum(node, words)
+    assert code == 0, out + err
+    until(lambda: proxy(node) is False and latest(node) == "unchanged", "applied")
+    edited = edit(node)
+    until(lambda: under_way(node), "a change under way", limit=60)
+    node.stop()
+    node.start()
+    node.wait_docker()
+    until(lambda: latest(node) == "unchanged" and since(node, edited), "a run after the boot")
+    assert proxy(node) is False
+    code, out, err = oakum(node, "reconcile status --format json")
+    assert (code, json.loads(out)["problems"]) == (0, []), out + err
+    assert oakum(node, "reconcile remove --purge")[0] == 0
