@@ -169,6 +169,66 @@ def test_restarts_by_service_where_there_is_nothing_else(make):
     assert plain.calls("service") == ["service docker restart"]
 
 
+# Without systemd, before a first start ------------------------------------------------------------
+
+INSTALL = ("service", "install", "no", "may-stop")
+START = ("service", "start", "no", "may-stop")
+
+
+def held_back(make, debian=False):
+    """A host without systemd, on which no dockerd runs; with Debian's scripts or with OpenRC."""
+    plain = make("dash", systemd=False)
+    (plain.root / "docker.pid").unlink()
+    plain.more["RC_POLICY=/usr/sbin"] = f"RC_POLICY={plain.root}"
+    for name in ("invoke-rc.d", "update-rc.d"):
+        plain.more[f"command -v {name}"] = f"command -v {name}-here"
+        if debian:
+            plain.tool(f"{name}-here", SERVICE)
+    for name in ("rc-update", "update-rc.d", "service"):
+        plain.tool(name, SERVICE)
+    return plain
+
+
+def test_a_first_start_that_failed_is_none_at_the_next_boot_either(make):
+    plain = held_back(make)
+    plain.say("dead", "")
+    run = plain.run(plain.file(), START)
+
+    assert run.verdict == f"verdict rolled-back {ID}"
+    assert [call for call in plain.calls() if call.startswith("rc-")] == [
+        "rc-update add docker default",
+        "rc-service docker start",
+        "rc-service docker stop",
+        "rc-update --all del docker",
+    ]
+    assert (plain.state / "held").exists()
+    assert plain.config.read_bytes() == BEFORE
+
+
+@pytest.mark.parametrize(
+    ("policy", "mode", "forbids"),
+    [
+        pytest.param("#!/bin/sh\nexit 101\n", 0o755, True, id="forbidden"),
+        pytest.param("#!/bin/sh\nexit 104\n", 0o755, False, id="allowed-by-another-number"),
+        pytest.param("#!/bin/sh\nexit 105\n", 0o755, False, id="undefined-which-counts-as-allowed"),
+        pytest.param("#!/usr/bin/env python3\nimport sys\n", 0o755, False, id="no-shell-script"),
+        pytest.param("#!/bin/sh\nexit 101\n", 0o644, False, id="not-executable-so-nobody-asks-it"),
+    ],
+)
+def test_somebodys_policy_rc_d_counts_as_invoke_rc_d_takes_it(make, policy, mode, forbids):
+    plain = held_back(make, debian=True)
+    file = plain.root / "policy-rc.d"
+    file.write_text(policy)
+    file.chmod(mode)
+    run = plain.run(("engine", "apt", "-", "no", "docker.io"), INSTALL)
+
+    # There is nothing that could install; so far it comes where Docker is kept from starting.
+    assert run.verdict == f"verdict rolled-back {ID}"
+    assert ("hold" in run.steps) is forbids
+    assert ("lets docker start" in run.err) is not forbids
+    assert file.read_text() == policy
+
+
 @pytest.mark.skipif(ME != "0", reason="only root gives files away")
 def test_gives_the_file_its_owner(dash):
     call = dash.file(mode="600")

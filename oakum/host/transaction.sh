@@ -651,7 +651,8 @@ forget_probe() {
 # --- Kept from starting ---
 
 # hold: by a condition of systemd, which the package's own start and a boot meet as well as anybody;
-# by policy-rc.d where there is no systemd. Why it cannot be had is in $heard.
+# without systemd by policy-rc.d, where package scripts start anything, and by no boot's starting it.
+# Why it cannot be had is in $heard.
 hold() {
     heard="cannot write $HELD"
     printf '' >"$HELD" && flush "$HELD" || return
@@ -671,7 +672,7 @@ hold() {
             (umask 022 && printf '%s\n' '#!/bin/sh' '# Until oakum has hardened it.' \
                 'case $1 in docker) exit 101 ;; esac' >"$RC_POLICY.oakum" &&
                 chmod 755 "$RC_POLICY.oakum" && mv "$RC_POLICY.oakum" "$RC_POLICY") || return
-        elif sh "$RC_POLICY" docker start >/dev/null 2>&1 9>&-; then
+        elif ! policy_forbids; then
             heard="$RC_POLICY is somebody's own, and lets docker start"
             return 1
         fi
@@ -679,15 +680,27 @@ hold() {
         not_at_boot
     else
         timeout "$answer" rc-service docker stop >/dev/null 2>&1 9>&-
+        not_at_boot
     fi
     heard="dockerd runs"
     ! dockerd_pid >/dev/null
 }
 
+# policy_forbids: asked as invoke-rc.d does, which takes only this answer for a plain no.
+policy_forbids() {
+    timeout 20 "$RC_POLICY" docker start >/dev/null 2>&1 9>&-
+    [ $? = 101 ]
+}
+
 # not_at_boot: without systemd the script that a boot starts it by comes with the package.
 not_at_boot() {
-    systemd || ! command -v update-rc.d >/dev/null ||
-        timeout 20 update-rc.d docker disable >/dev/null 2>&1 9>&-
+    if systemd; then
+        return
+    elif command -v update-rc.d; then
+        timeout 20 update-rc.d docker disable
+    else
+        timeout 20 rc-update --all del docker
+    fi >/dev/null 2>&1 9>&-
 }
 
 # release: what was kept from starting may start, and does so at every boot.
