@@ -206,6 +206,34 @@ def test_a_first_start_that_failed_is_none_at_the_next_boot_either(make):
 
 
 @pytest.mark.parametrize(
+    ("probe", "on_run", "verdict", "said"),
+    [
+        pytest.param(True, "", "confirmed", "settle probe container", id="it-starts"),
+        pytest.param(True, "exit 125", "rolled-back", "no container starts", id="none-starts"),
+        pytest.param(
+            False, "", "confirmed", "settle no probe container: no docker-init", id="none"
+        ),
+    ],
+)
+def test_a_first_start_is_looked_at_as_far_as_it_can_be(make, probe, on_run, verdict, said):
+    """A distribution that has no docker-init gets its engine all the same."""
+    plain = held_back(make)
+    plain.say("on-run", on_run)
+    if probe:
+        plain.probes()
+    # Its first start brings the dockerd of this host.
+    pid = plain.heard("main-pid")
+    started = (
+        f'#!/bin/sh\necho "rc-service $*" >>"$WORLD/calls"\necho {pid} >{plain.root}/docker.pid\n'
+    )
+    plain.tool("rc-service", f"{started}case $* in *stop) rm {plain.root}/docker.pid ;; esac\n")
+    run = plain.run(plain.file(), START)
+
+    assert run.verdict == f"verdict {verdict} {ID}", run
+    assert said in run.out + run.err
+
+
+@pytest.mark.parametrize(
     ("policy", "mode", "forbids"),
     [
         pytest.param("#!/bin/sh\nexit 101\n", 0o755, True, id="forbidden"),

@@ -629,17 +629,19 @@ ports_answer() {
 }
 
 # probe_container: the smallest container that can be had without a registry starts and ends well.
+# 1 it does not, 2 it could not be had.
 probe_container() {
     heard="no docker-init on this host"
-    init=$(PATH="$PATH:/usr/libexec/docker:/usr/lib/docker" command -v docker-init) || return
-    mkdir -p "$dir/probe" && cp -L "$init" "$dir/probe/init" && chmod 755 "$dir/probe/init" || return
+    init=$(PATH="$PATH:/usr/libexec/docker:/usr/lib/docker" command -v docker-init) || return 2
+    heard="cannot write $dir"
+    mkdir -p "$dir/probe" && cp -L "$init" "$dir/probe/init" && chmod 755 "$dir/probe/init" || return 2
     heard=$(tar -C "$dir/probe" -c init | within 60 import - "oakum-probe:$id" 2>&1 >/dev/null) &&
         heard=$(within 60 run --rm --network none --name "oakum-probe-$id" "oakum-probe:$id" \
             /init --version 2>&1)
     ended=$?
     heard=$(printable "$(printf '%s\n' "$heard" | grep -v '^See ' | tail -n 1)")
     forget_probe
-    return "$ended"
+    [ "$ended" = 0 ]
 }
 
 forget_probe() {
@@ -983,8 +985,12 @@ settle() {
         said="$(wc -w <"$dir/running" | tr -d ' ') containers"
     fi
     if [ -e "$dir/probe-ran" ] || [ "$action" = start ]; then
-        probe_container || fail "no container starts any more: $heard"
-        said="${said:+$said, }probe container"
+        probe_container
+        case $?:$action in
+            0:*) said="${said:+$said, }probe container" ;;
+            2:start) said="no probe container: $heard" ;;
+            *) fail "no container starts any more: $heard" ;;
+        esac
     fi
     point probed-after
     step "settle $said"
