@@ -548,6 +548,20 @@ def test_reason(
     assert said.strip().splitlines()[-1].startswith(heard), said
 
 
+def test_a_list_that_was_cut_off_is_fetched_anew(tmp_path: Path) -> None:
+    """apt asks for the rest of what it has, and not every server sees that it has changed."""
+    told = f"{APT} update"
+    answers = {told: "W: GPG error: http://x noble InRelease: BADSIG 0123456789ABCDEF\n"}
+    code, _, calls = installed(tmp_path, "dash", FAMILIES[0].installation, answers, ())
+    assert code == 0
+    assert calls.splitlines()[:4] == [
+        "dpkg --configure -a",
+        told,
+        told,
+        "apt-cache madison docker-cli",
+    ]
+
+
 def test_what_lacks_its_needs_is_finished_first(tmp_path: Path) -> None:
     """apt does not take a package and what it broke in one command; the second try is the first's
     words again, so this one never ends well."""

@@ -145,6 +145,12 @@ refresh() {
             # comes with the engine, or that says why not.
             unlocked quietly dpkg --configure -a
             unlocked apt_get update
+            # apt goes on with what it has of a list that was cut off, be it of another one by now.
+            if grep -aq 'GPG error' "$dir/packages.log"; then
+                unlocked apt_get update
+            else
+                [ "$quiet" = 0 ]
+            fi
             ;;
         dnf) quietly dnf -q makecache ;;
         yum) quietly yum -q makecache fast ;;
