@@ -38,7 +38,9 @@ OF_DISTRIBUTION: Final[Mapping[str, tuple[str, ...]]] = {
     "fedora": ("moby-engine=", "docker-cli?"),
     "zypper": ("docker=",),
     "pacman": ("docker",),
-    "apk": ("docker=",),
+    # Its docker is an empty package that needs the others, of whatever release: an upgrade of the
+    # whole machine would take newer ones, were they not named.
+    "apk": ("docker=", "docker-engine=", "docker-cli="),
 }
 """By package manager, or by distribution; what ends with ``?`` is taken where it is there."""
 

@@ -45,7 +45,9 @@ def found(os: Any, packages: str = "apt", arch: str = "x86_64", **wanted: Any) -
         pytest.param(AMAZON, "dnf", ("docker",), id="amazon"),
         pytest.param(LEAP, "zypper", ("docker",), id="leap"),
         pytest.param({"ID": "arch"}, "pacman", ("docker",), id="arch"),
-        pytest.param({"ID": "alpine"}, "apk", ("docker",), id="alpine"),
+        pytest.param(
+            {"ID": "alpine"}, "apk", ("docker", "docker-engine", "docker-cli"), id="alpine"
+        ),
     ],
 )
 def test_a_distributions_own(os, packages, names):

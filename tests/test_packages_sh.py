@@ -91,6 +91,7 @@ v | docker | package | 27.5.1_ce-150000.2.1 | x86_64 | Update
 }
 BY_RPM = "rpm -q docker-ce\nrpm -q docker-ce-cli\nrpm -q containerd.io\n"
 PLUGINS = "rpm -q docker-buildx-plugin\nrpm -q docker-compose-plugin\n"
+IN_ALPINE = "docker=~27.3 docker-engine=~27.3 docker-cli=~27.3"
 FIVE = "docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin"
 
 
@@ -210,6 +211,7 @@ apt-mark hold docker-ce containerd.io
         RHEL,
         "dnf",
         f"""
+dnf -q makecache
 dnf -q list --showduplicates docker-ce
 dnf -q list --showduplicates docker-ce-cli
 dnf -q info docker-buildx-plugin
@@ -227,6 +229,7 @@ docker-buildx-plugin docker-compose-plugin
         ALMA,
         "dnf",
         f"""
+dnf -q makecache
 dnf -q list --showduplicates docker-ce
 dnf -q list --showduplicates docker-ce-cli
 dnf -q info docker-buildx-plugin
@@ -247,6 +250,7 @@ dnf versionlock add {FIVE}
         ROCKY,
         "dnf",
         f"""
+dnf -q makecache
 dnf -q info docker-buildx-plugin
 dnf -q info docker-compose-plugin
 dnf -y install docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin
@@ -260,6 +264,7 @@ dnf -y install docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker
         CENTOS_7,
         "yum",
         """
+yum -q makecache fast
 yum -q list --showduplicates docker-ce
 yum -q list --showduplicates docker-ce-cli
 yum -q info docker-buildx-plugin
@@ -297,6 +302,7 @@ yum versionlock add docker-ce docker-ce-cli containerd.io
         FEDORA,
         "dnf",
         """
+dnf -q makecache
 dnf -q info docker-cli
 dnf -y install moby-engine docker-cli
 rpm -q moby-engine
@@ -309,6 +315,7 @@ dnf versionlock add moby-engine docker-cli
         AMAZON,
         "dnf",
         """
+dnf -q makecache
 dnf -q list --showduplicates docker
 dnf -y install docker-25.0.8-1.amzn2023.0.1
 rpm -q docker
@@ -355,10 +362,12 @@ pacman -Q docker
         "alpine",
         ALPINE,
         "apk",
-        """
+        f"""
 apk --wait 300 update
-apk --wait 300 add docker=~27.3
+apk --wait 300 add {IN_ALPINE}
 apk info -e docker
+apk info -e docker-engine
+apk info -e docker-cli
 """,
         EngineSource(release="27.3"),
     ),
@@ -507,6 +516,13 @@ FAULTS = [
         id="dnf-fails",
     ),
     pytest.param(
+        FAMILIES[5],
+        {"dnf -q makecache": "Error: Failed to download metadata for repo 'oakum-docker'\n"},
+        ("dnf -q makecache",),
+        "heard no docker-ce of release 28.0.1 here; Error: Failed to download metadata for repo",
+        id="dnf-reached-nothing",
+    ),
+    pytest.param(
         FAMILIES[11],
         {},
         (),
@@ -515,8 +531,8 @@ FAULTS = [
     ),
     pytest.param(
         FAMILIES[14],
-        {"apk --wait 300 add docker=~27.3": "ERROR: unable to select packages:\n"},
-        ("apk --wait 300 add docker=~27.3",),
+        {f"apk --wait 300 add {IN_ALPINE}": "ERROR: unable to select packages:\n"},
+        (f"apk --wait 300 add {IN_ALPINE}",),
         "heard apk: ERROR: unable to select packages:",
         id="apk-fails",
     ),
@@ -532,6 +548,20 @@ def test_reason(
     assert said.strip().splitlines()[-1].startswith(heard), said
 
 
+def test_a_list_that_was_cut_off_is_fetched_anew(tmp_path: Path) -> None:
+    """apt asks for the rest of what it has, and not every server sees that it has changed."""
+    told = f"{APT} update"
+    answers = {told: "W: GPG error: http://x noble InRelease: BADSIG 0123456789ABCDEF\n"}
+    code, _, calls = installed(tmp_path, "dash", FAMILIES[0].installation, answers, ())
+    assert code == 0
+    assert calls.splitlines()[:4] == [
+        "dpkg --configure -a",
+        told,
+        told,
+        "apt-cache madison docker-cli",
+    ]
+
+
 def test_what_lacks_its_needs_is_finished_first(tmp_path: Path) -> None:
     """apt does not take a package and what it broke in one command; the second try is the first's
     words again, so this one never ends well."""
@@ -545,6 +575,47 @@ def test_what_lacks_its_needs_is_finished_first(tmp_path: Path) -> None:
     ]
 
 
+def again(world: Path, replaced: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """The same with other words in the script, on the same host."""
+    run = world / "run.sh"
+    text = run.read_text()
+    for there, here in replaced.items():
+        assert there in text
+        text = text.replace(there, here)
+    run.write_text(text)
+    return subprocess.run(
+        ["dash", str(run)],
+        env={"PATH": f"{world}/bin:{os.environ['PATH']}", "WORLD": str(world)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_question_takes_no_longer_than_the_policy_says(tmp_path: Path) -> None:
+    """dnf asks every mirror in turn before it lists anything."""
+    installed(tmp_path, "dash", FAMILIES[5].installation, IN_EL9, ())
+    tool = tmp_path / "bin" / "dnf"
+    tool.write_text("#!/bin/sh\nexec sleep 300\n")
+    done = again(tmp_path, {" install=60 ": " install=1 "})
+    assert "no docker-ce of release 28.0.1 here; error: took longer than 1 s: dnf" in done.stdout
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_a_lock_of_pacman_that_nobody_holds_is_no_lock(tmp_path: Path, alive: bool) -> None:
+    """pacman's is a file that it has open while it is at it; a killed one leaves it there."""
+    family = FAMILIES[13]
+    installed(tmp_path, "dash", family.installation, {}, ())
+    lock = tmp_path / "db.lck"
+    with lock.open("w") as held:
+        if not alive:
+            held.close()
+        done = again(tmp_path, {"/var/lib/pacman/db.lck": str(lock)})
+    assert done.returncode == 0
+    assert lock.exists() is alive
+
+
 def test_informs_by_its_status(tmp_path: Path) -> None:
     """zypper ends with 102 where the machine had better be started again."""
     family = FAMILIES[12]
@@ -555,13 +626,6 @@ def test_informs_by_its_status(tmp_path: Path) -> None:
     codes = {}
     for status in (0, 102, 103, 106, 104, 107, 4):
         (tmp_path / "code").write_text(str(status))
-        done = subprocess.run(
-            ["dash", str(tmp_path / "run.sh")],
-            env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "WORLD": str(tmp_path)},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        codes[status] = done.returncode
+        codes[status] = again(tmp_path, {}).returncode
     assert code == 0
     assert [status for status, code in codes.items() if code == 0] == [0, 102, 103, 106]

@@ -169,6 +169,94 @@ def test_restarts_by_service_where_there_is_nothing_else(make):
     assert plain.calls("service") == ["service docker restart"]
 
 
+# Without systemd, before a first start ------------------------------------------------------------
+
+INSTALL = ("service", "install", "no", "may-stop")
+START = ("service", "start", "no", "may-stop")
+
+
+def held_back(make, debian=False):
+    """A host without systemd, on which no dockerd runs; with Debian's scripts or with OpenRC."""
+    plain = make("dash", systemd=False)
+    (plain.root / "docker.pid").unlink()
+    plain.more["RC_POLICY=/usr/sbin"] = f"RC_POLICY={plain.root}"
+    for name in ("invoke-rc.d", "update-rc.d"):
+        plain.more[f"command -v {name}"] = f"command -v {name}-here"
+        if debian:
+            plain.tool(f"{name}-here", SERVICE)
+    for name in ("rc-update", "update-rc.d", "service"):
+        plain.tool(name, SERVICE)
+    return plain
+
+
+def test_a_first_start_that_failed_is_none_at_the_next_boot_either(make):
+    plain = held_back(make)
+    plain.say("dead", "")
+    run = plain.run(plain.file(), START)
+
+    assert run.verdict == f"verdict rolled-back {ID}"
+    assert [call for call in plain.calls() if call.startswith("rc-")] == [
+        "rc-update add docker default",
+        "rc-service docker start",
+        "rc-service docker stop",
+        "rc-update --all del docker",
+    ]
+    assert (plain.state / "held").exists()
+    assert plain.config.read_bytes() == BEFORE
+
+
+@pytest.mark.parametrize(
+    ("probe", "on_run", "verdict", "said"),
+    [
+        pytest.param(True, "", "confirmed", "settle probe container", id="it-starts"),
+        pytest.param(True, "exit 125", "rolled-back", "no container starts", id="none-starts"),
+        pytest.param(
+            False, "", "confirmed", "settle no probe container: no docker-init", id="none"
+        ),
+    ],
+)
+def test_a_first_start_is_looked_at_as_far_as_it_can_be(make, probe, on_run, verdict, said):
+    """A distribution that has no docker-init gets its engine all the same."""
+    plain = held_back(make)
+    plain.say("on-run", on_run)
+    if probe:
+        plain.probes()
+    # Its first start brings the dockerd of this host.
+    pid = plain.heard("main-pid")
+    started = (
+        f'#!/bin/sh\necho "rc-service $*" >>"$WORLD/calls"\necho {pid} >{plain.root}/docker.pid\n'
+    )
+    plain.tool("rc-service", f"{started}case $* in *stop) rm {plain.root}/docker.pid ;; esac\n")
+    run = plain.run(plain.file(), START)
+
+    assert run.verdict == f"verdict {verdict} {ID}", run
+    assert said in run.out + run.err
+
+
+@pytest.mark.parametrize(
+    ("policy", "mode", "forbids"),
+    [
+        pytest.param("#!/bin/sh\nexit 101\n", 0o755, True, id="forbidden"),
+        pytest.param("#!/bin/sh\nexit 104\n", 0o755, False, id="allowed-by-another-number"),
+        pytest.param("#!/bin/sh\nexit 105\n", 0o755, False, id="undefined-which-counts-as-allowed"),
+        pytest.param("#!/usr/bin/env python3\nimport sys\n", 0o755, False, id="no-shell-script"),
+        pytest.param("#!/bin/sh\nexit 101\n", 0o644, False, id="not-executable-so-nobody-asks-it"),
+    ],
+)
+def test_somebodys_policy_rc_d_counts_as_invoke_rc_d_takes_it(make, policy, mode, forbids):
+    plain = held_back(make, debian=True)
+    file = plain.root / "policy-rc.d"
+    file.write_text(policy)
+    file.chmod(mode)
+    run = plain.run(("engine", "apt", "-", "no", "docker.io"), INSTALL)
+
+    # There is nothing that could install; so far it comes where Docker is kept from starting.
+    assert run.verdict == f"verdict rolled-back {ID}"
+    assert ("hold" in run.steps) is forbids
+    assert ("lets docker start" in run.err) is not forbids
+    assert file.read_text() == policy
+
+
 @pytest.mark.skipif(ME != "0", reason="only root gives files away")
 def test_gives_the_file_its_owner(dash):
     call = dash.file(mode="600")

@@ -175,6 +175,7 @@ def test_dnf(tmp_path, shell_of_rpm):
         "WORLD/txn/kept/containerd.io-1.7.27-3.1.el9.rpm WORLD/txn/kept/docker-ce-26.1.3-1.el9.rpm"
     )
     assert changing(calls) == [
+        "dnf -q makecache",
         f"{kept} docker-ce-26.1.3-1.el9",
         f"{kept} docker-ce-cli-26.1.3-1.el9",
         f"{kept} containerd.io-1.7.27-3.1.el9",

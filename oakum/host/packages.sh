@@ -10,14 +10,18 @@
 # allow: from now on, all that is done here together takes no longer than the policy says.
 allow() { packages_end=$(($(centiseconds) / 100 + install)) quiet=0; }
 
-# quietly COMMAND…: with nobody to ask, in what is left of that time. A daemon that it starts must
+# in_rest COMMAND…: with nobody to ask, in what is left of that time. A daemon that it starts must
 # not hold our lock.
-quietly() {
+in_rest() {
     [ -n "${packages_end-}" ] || allow
     now_left=$((packages_end - $(centiseconds) / 100))
     [ "$now_left" -gt 0 ] || now_left=1
-    DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l ZYPP_LOCK_TIMEOUT=300 \
-        timeout "$now_left" "$@" </dev/null >"$dir/packages.log" 2>&1 9>&-
+    timeout "$now_left" "$@" </dev/null 9>&-
+}
+
+quietly() {
+    in_rest env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l ZYPP_LOCK_TIMEOUT=300 \
+        "$@" >"$dir/packages.log" 2>&1
     quiet=$?
     case $quiet in
         # What GNU's and busybox' timeout end with.
@@ -71,15 +75,15 @@ versions() {
         apt) apt-cache madison "$1" | awk -F' *[|] *' '{ print $2 }' ;;
         dnf | yum)
             # Oldest first.
-            "$manager" -q list --showduplicates "$1" | awk -v name="$1" '
+            in_rest "$manager" -q list --showduplicates "$1" | awk -v name="$1" '
                 index($1, name ".") == 1 { print $2 }' | awk '{ rows[NR] = $1 }
                 END { for (i = NR; i; i--) print rows[i] }'
             ;;
         zypper)
-            zypper --non-interactive -q search -s -t package --match-exact "$1" |
+            in_rest zypper --non-interactive -q search -s -t package --match-exact "$1" |
                 awk -F' *[|] *' -v name="$1" '$2 == name { print $4 }'
             ;;
-    esac 2>/dev/null 9>&-
+    esac 2>/dev/null
 }
 
 # of_release NAME: the newest version there that is of the release.
@@ -123,13 +127,11 @@ wanted_names() {
     done
 }
 
+# is_available NAME: of the families whose names have a ? at their end.
 is_available() {
     case $manager in
         apt) [ -n "$(apt-cache madison "$1" 2>/dev/null)" ] ;;
-        dnf | yum) "$manager" -q info "$1" >/dev/null 2>&1 9>&- ;;
-        zypper) zypper --non-interactive -q search -t package --match-exact "$1" >/dev/null 2>&1 9>&- ;;
-        apk) [ -n "$(apk search -e "$1" 2>/dev/null)" ] ;;
-        pacman) pacman -Si "$1" >/dev/null 2>&1 ;;
+        dnf | yum) in_rest "$manager" -q info "$1" >/dev/null 2>&1 ;;
     esac
 }
 
@@ -143,10 +145,25 @@ refresh() {
             # comes with the engine, or that says why not.
             unlocked quietly dpkg --configure -a
             unlocked apt_get update
+            # apt goes on with what it has of a list that was cut off, be it of another one by now.
+            if grep -aq 'GPG error' "$dir/packages.log"; then
+                unlocked apt_get update
+            else
+                [ "$quiet" = 0 ]
+            fi
             ;;
+        dnf) quietly dnf -q makecache ;;
+        yum) quietly yum -q makecache fast ;;
         zypper) quietly zypper --non-interactive refresh ;;
         apk) quietly apk --wait 300 update ;;
-        pacman) [ -e /var/lib/pacman/sync/core.db ] || quietly pacman -Sy --noconfirm ;;
+        pacman)
+            # One that was killed leaves its lock; one that is at it has it open.
+            pacman_lock=/var/lib/pacman/db.lck
+            # shellcheck disable=SC2010 # the name of one file
+            [ ! -e "$pacman_lock" ] || ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q " $pacman_lock\$" ||
+                rm -f "$pacman_lock"
+            [ -e /var/lib/pacman/sync/core.db ] || unlocked quietly pacman -Sy --noconfirm
+            ;;
     esac || update_said=$(complaint)
     # apt ends well where a list could not be had, and says so by the way.
     [ -n "$update_said" ] ||

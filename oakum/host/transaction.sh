@@ -630,17 +630,19 @@ ports_answer() {
 }
 
 # probe_container: the smallest container that can be had without a registry starts and ends well.
+# 1 it does not, 2 it could not be had.
 probe_container() {
     heard="no docker-init on this host"
-    init=$(PATH="$PATH:/usr/libexec/docker:/usr/lib/docker" command -v docker-init) || return
-    mkdir -p "$dir/probe" && cp -L "$init" "$dir/probe/init" && chmod 755 "$dir/probe/init" || return
+    init=$(PATH="$PATH:/usr/libexec/docker:/usr/lib/docker" command -v docker-init) || return 2
+    heard="cannot write $dir"
+    mkdir -p "$dir/probe" && cp -L "$init" "$dir/probe/init" && chmod 755 "$dir/probe/init" || return 2
     heard=$(tar -C "$dir/probe" -c init | within 60 import - "oakum-probe:$id" 2>&1 >/dev/null) &&
         heard=$(within 60 run --rm --network none --name "oakum-probe-$id" "oakum-probe:$id" \
             /init --version 2>&1)
     ended=$?
     heard=$(printable "$(printf '%s\n' "$heard" | grep -v '^See ' | tail -n 1)")
     forget_probe
-    return "$ended"
+    [ "$ended" = 0 ]
 }
 
 forget_probe() {
@@ -652,7 +654,8 @@ forget_probe() {
 # --- Kept from starting ---
 
 # hold: by a condition of systemd, which the package's own start and a boot meet as well as anybody;
-# by policy-rc.d where there is no systemd. Why it cannot be had is in $heard.
+# without systemd by policy-rc.d, where package scripts start anything, and by no boot's starting it.
+# Why it cannot be had is in $heard.
 hold() {
     heard="cannot write $HELD"
     printf '' >"$HELD" && flush "$HELD" || return
@@ -672,7 +675,7 @@ hold() {
             (umask 022 && printf '%s\n' '#!/bin/sh' '# Until oakum has hardened it.' \
                 'case $1 in docker) exit 101 ;; esac' >"$RC_POLICY.oakum" &&
                 chmod 755 "$RC_POLICY.oakum" && mv "$RC_POLICY.oakum" "$RC_POLICY") || return
-        elif sh "$RC_POLICY" docker start >/dev/null 2>&1 9>&-; then
+        elif ! policy_forbids; then
             heard="$RC_POLICY is somebody's own, and lets docker start"
             return 1
         fi
@@ -680,15 +683,27 @@ hold() {
         not_at_boot
     else
         timeout "$answer" rc-service docker stop >/dev/null 2>&1 9>&-
+        not_at_boot
     fi
     heard="dockerd runs"
     ! dockerd_pid >/dev/null
 }
 
+# policy_forbids: asked as invoke-rc.d does, which takes only this answer for a plain no.
+policy_forbids() {
+    timeout 20 "$RC_POLICY" docker start >/dev/null 2>&1 9>&-
+    [ $? = 101 ]
+}
+
 # not_at_boot: without systemd the script that a boot starts it by comes with the package.
 not_at_boot() {
-    systemd || ! command -v update-rc.d >/dev/null ||
-        timeout 20 update-rc.d docker disable >/dev/null 2>&1 9>&-
+    if systemd; then
+        return
+    elif command -v update-rc.d; then
+        timeout 20 update-rc.d docker disable
+    else
+        timeout 20 rc-update --all del docker
+    fi >/dev/null 2>&1 9>&-
 }
 
 # release: what was kept from starting may start, and does so at every boot.
@@ -971,8 +986,12 @@ settle() {
         said="$(wc -w <"$dir/running" | tr -d ' ') containers"
     fi
     if [ -e "$dir/probe-ran" ] || [ "$action" = start ]; then
-        probe_container || fail "no container starts any more: $heard"
-        said="${said:+$said, }probe container"
+        probe_container
+        case $?:$action in
+            0:*) said="${said:+$said, }probe container" ;;
+            2:start) said="no probe container: $heard" ;;
+            *) fail "no container starts any more: $heard" ;;
+        esac
     fi
     point probed-after
     step "settle $said"

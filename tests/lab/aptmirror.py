@@ -40,7 +40,8 @@ mv docker.io/usr/bin/docker cli/usr/bin/
 cp -a runc/usr/sbin runc/usr/bin containerd/usr/ 2>/dev/null || :
 pack containerd.io 1.6.20-1 containerd libc6
 pack docker-ce-cli 5:20.10.24-1~debian.12~bookworm cli libc6
-pack docker-ce 5:20.10.24-1~debian.12~bookworm docker.io 'containerd.io, docker-ce-cli, iptables'
+pack docker-ce 5:20.10.24-1~debian.12~bookworm docker.io \
+    'containerd.io, docker-ce-cli, iptables, tini'
 # An older release, and one whose number begins like it; never installed, so an empty one will do.
 for version in 5:20.10.2-1~debian.12~bookworm 5:23.0.1-1~debian.12~bookworm; do
     for name in docker-ce docker-ce-cli; do
