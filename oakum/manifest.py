@@ -14,6 +14,7 @@ from oakum.engine.catalogue import flag_for
 from oakum.engine.document import Document, loads, merge, same
 from oakum.facts import HostFacts, Read
 from oakum.model import Change, Disruption, Installation, Kind, Plan, loader
+from oakum.parts import FileState
 from oakum.policy import Policy, TimeLimits
 
 Call = tuple[str, ...]
@@ -107,6 +108,8 @@ def _upgraded(plan: Plan, facts: HostFacts) -> Iterator[Call]:
         yield "shadow_files", shadow, shadow, merge(former, {}, NOT_VALIDATED).decode()
     on = bool(facts.info.value.get("LiveRestoreEnabled"))
     if path and on and plan.disruption >= Disruption.OUTAGE:
+        if not files:  # its place is taken for a moment, and nobody else would put it back
+            yield _as_it_is(facts.daemon_file.value)
         yield "calm", path, _off(coming), _off(former)
 
 
@@ -163,6 +166,12 @@ def _file(change: Change, plan: Plan, facts: HostFacts) -> Call:
     if change.after is None:
         return "remove", change.path, _sha256(change.before)
     return _written(change, change.after, _sha256(change.before))
+
+
+def _as_it_is(file: FileState) -> Call:
+    rights = (file.mode, str(file.owner), str(file.group))
+    content = file.content or b""
+    return "file", file.target, *rights, _sha256(content), content.decode("utf-8")
 
 
 def _written(change: Change, content: bytes, expected: str) -> Call:

@@ -1,5 +1,6 @@
 """The plan of an upgrade: what comes, what it costs, what daemon.json needs for it, and why not."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -288,6 +289,28 @@ def test_every_call_of_an_upgrade():
     assert json.loads(coming) == {"data-root": "/var/lib/docker", "live-restore": False}
     assert json.loads(former) == {"graph": "/var/lib/docker", "live-restore": False}
     assert every[-1] == ("service", "upgrade", "no", "may-stop")
+
+
+def test_a_file_that_is_another_one_for_a_moment_comes_back():
+    """Without a key to move, nothing else of the transaction would know daemon.json."""
+    known = {"config": b'{"live-restore": true}\n', "containers": WEB, "info": LIVE}
+    found = plan(**known)
+    assert [change.kind for change in found.changes] == [Kind.PACKAGE] * 2
+    (file,) = told(found, "file", **known)
+    sha256 = hashlib.sha256(known["config"]).hexdigest()
+    assert file == (
+        "/etc/docker/daemon.json",
+        "644",
+        "0",
+        "0",
+        sha256,
+        '{"live-restore": true}\n',
+    )
+    assert [json.loads(one) for one in told(found, "calm", **known)[0][1:]] == [
+        {"live-restore": False},
+        {"live-restore": False},
+    ]
+    assert not told(plan(containers=WEB), "file", containers=WEB)
 
 
 def test_the_new_engine_is_tried_under_a_file_that_stays():

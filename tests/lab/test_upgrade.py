@@ -127,10 +127,16 @@ def test_an_engine_that_does_not_start_goes_back(host: LabHost, me: Operator) ->
     assert (version(host), strays(host)) == (OLD, "")
 
 
-@pytest.mark.parametrize("point", ["upgrading", "calmed", "restarted"])
-def test_killed_on_the_way_it_is_undone(host: LabHost, me: Operator, point: str) -> None:
-    """Also where live-restore is on, which was switched off for the last of them."""
-    settings(host, **{"graph": "/var/lib/docker", "live-restore": True})
+@pytest.mark.parametrize(
+    ("point", "graph"),
+    [("upgrading", "/var/lib/docker"), ("calmed", None), ("restarted", "/var/lib/docker")],
+)
+def test_killed_on_the_way_it_is_undone(
+    host: LabHost, me: Operator, point: str, graph: str | None
+) -> None:
+    """Also where live-restore is on, which was switched off for the last of them; and where no key
+    has to move."""
+    settings(host, **{"graph": graph, "live-restore": True})
     before, running, file = installed(host), host.running(), host.read(DAEMON_JSON)
     me.crash(f"{point}:kill")
     done = upgrade(me, "26.1.5")
