@@ -77,6 +77,29 @@ APK = """
 """
 
 
+APT = """
+"dpkg-query -W -f "*Version*) case $4 in
+    docker-ce) echo 5:28.5.1-1 ;;
+    docker-ce-cli) echo 5:28.5.2-1 ;;
+    containerd.io) echo 2.1.5-1 ;;
+    libc6:i386) echo 2.36-9 ;;
+    libc6) echo 2.36-9; echo 2.36-9 ;;
+    esac ;;
+"dpkg-query -W -f "*Status*) case $4 in
+    docker-ce | docker-ce-cli | containerd.io | libc6*) echo 'ii ' ;;
+    *) exit 1 ;;
+    esac ;;
+"apt-cache madison docker-cli") echo 'docker-cli | 29.0.1-1 | http://deb/debian sid/main Sources' ;;
+"apt-cache madison docker-ce"*) echo "$2 | 5:29.0.1-1 | http://docker/debian b/stable amd64 Packages"
+    echo "$2 | 5:28.5.1-1 | http://docker/debian b/stable amd64 Packages" ;;
+"apt-cache madison containerd.io") echo "$2 | 1.7.28-1 | http://docker/debian b/stable amd64 Packages" ;;
+*" -s "*install*) echo 'Inst docker-ce [5:28.5.1-1] (5:29.0.1-1 Docker CE [amd64])'
+    echo 'Inst libc6:i386 [2.36-9] (2.36-10 Debian:12 [i386])' ;;
+*" download libc6:i386=2.36-9") : >libc6_2.36-9_i386.deb ;;
+*" download docker-ce=5:28.5.1-1") : >docker-ce_5%3a28.5.1-1_amd64.deb ;;
+"""
+
+
 @dataclass
 class Managed:
     """A host with a make-believe package manager."""
@@ -238,6 +261,49 @@ def test_apk(tmp_path, shell):
         "apk --wait 300 add WORLD/txn/kept/docker-cli-26.1.5-r0.apk"
         " WORLD/txn/kept/docker-engine-26.1.5-r0.apk"
     )
+
+
+CE = "docker-ce= docker-ce-cli= docker-ce-rootless-extras=@ containerd.io"
+
+
+@pytest.mark.parametrize(
+    ("release", "chosen"),
+    [
+        pytest.param("29", "docker-ce=5:29.0.1-1 docker-ce-cli=5:29.0.1-1", id="containerd-stays"),
+        pytest.param("28.5.1", "", id="and-so-does-a-newer-client"),
+    ],
+)
+def test_nothing_is_made_older(tmp_path, shell, release, chosen):
+    """containerd.io is newer than the repository's, and docker-ce-cli than that of 28.5.1."""
+    host = Managed(tmp_path, "apt", CE, release, shell)
+    host.say("-", APT, "apt-cache", "dpkg-query", "apt-get")
+    said, _ = host.run("choose_packages && echo $wanted_list")
+    assert said == [chosen]
+
+
+def test_what_a_package_could_be_built_from_is_no_package(tmp_path, shell):
+    host = Managed(tmp_path, "apt", "docker-ce= docker-cli=?", "29", shell)
+    host.say("-", APT, "apt-cache", "dpkg-query", "apt-get")
+    said, _ = host.run("choose_packages && echo $wanted_list; is_available docker-cli || echo none")
+    assert said == ["docker-ce=5:29.0.1-1", "none"]
+
+
+def test_packages_of_another_architecture_have_a_way_back(tmp_path, shell):
+    host = Managed(tmp_path, "apt", CE, "29", shell)
+    host.say("-", APT, "apt-cache", "dpkg-query", "apt-get")
+    said, _ = host.run('prepare_upgrade || echo "failed: $heard"; cat "$dir/packages"; as_before')
+    assert said == [
+        "step fetch docker-ce=5:29.0.1-1 docker-ce-cli=5:29.0.1-1",
+        "docker-ce 5:28.5.1-1",
+        "libc6:i386 2.36-9",
+    ]
+    said, _ = host.run("as_before && echo 'as before'; installed libc6; ls $dir/kept")
+    assert said == [
+        "as before",
+        "2.36-9",
+        "docker-ce_5%3a28.5.1-1_amd64.deb",
+        "libc6_2.36-9_i386.deb",
+    ]
 
 
 def test_without_a_way_back_the_policy_says_whether_to_go_on(tmp_path):

@@ -65,10 +65,15 @@ unlocked() {
     done
 }
 
+# madison NAME: VERSION SOURCE of all packages, and not of what one could be built from.
+madison() {
+    apt-cache madison "$1" | awk -F' *[|] *' '$3 !~ / Sources *$/ { split($3, from, " "); print $2, from[1] }'
+}
+
 # versions NAME: all there are, the newest first, as the package manager wants them told.
 versions() {
     case $manager in
-        apt) apt-cache madison "$1" | awk -F' *[|] *' '{ print $2 }' ;;
+        apt) madison "$1" | cut -d' ' -f1 ;;
         dnf | yum)
             # Oldest first.
             "$manager" -q list --showduplicates "$1" | awk -v name="$1" '
@@ -125,7 +130,7 @@ wanted_names() {
 
 is_available() {
     case $manager in
-        apt) [ -n "$(apt-cache madison "$1" 2>/dev/null)" ] ;;
+        apt) [ -n "$(madison "$1" 2>/dev/null)" ] ;;
         dnf | yum) "$manager" -q info "$1" >/dev/null 2>&1 9>&- ;;
         zypper) zypper --non-interactive -q search -t package --match-exact "$1" >/dev/null 2>&1 9>&- ;;
         apk) [ -n "$(apk search -e "$1" 2>/dev/null)" ] ;;

@@ -21,7 +21,7 @@ installed() {
     is_installed "$1" || return
     # shellcheck disable=SC2016  # dpkg-query's own variable
     case $manager in
-        apt) dpkg-query -W -f '${Version}' "$1" ;;
+        apt) dpkg-query -W -f '${Version}\n' "$1" | head -n 1 ;; # of every architecture
         apk) apk info -e -v "$1" | sed "s/^$1-//" ;;
         *) rpm -q --qf '%{VERSION}-%{RELEASE}\n' "$1" | tail -n 1 ;;
     esac 2>/dev/null
@@ -37,7 +37,7 @@ first_of() {
 # available NAME: VERSION SOURCE of all there are, newest first, as far as the host knows.
 available() {
     case $manager in
-        apt) apt-cache madison "$1" | awk -F' *[|] *' '{ split($3, from, " "); print $2, from[1] }' ;;
+        apt) madison "$1" ;;
         dnf | yum)
             "$manager" -q --disableplugin=versionlock --showduplicates list available "$1" |
                 awk -v name="$1" 'index($1, name ".") == 1 { sub(/^[0-9]+:/, "", $2); print $2, $3 }' |
@@ -134,9 +134,9 @@ bare_names_of() {
     done
 }
 
-# choose_packages: those that are to be there, with their versions, in $wanted_list.
+# choose_packages: those that are to come, in $chosen, and with their versions in $wanted_list.
 choose_packages() {
-    wanted_list=
+    chosen='' wanted_list=''
     for name in $names; do
         case $name in *@) bare "$name" && is_installed "$bare" || continue ;; esac
         if ! candidate "$name"; then
@@ -146,6 +146,10 @@ choose_packages() {
             heard="$manager has no $bare of release $release here${update_said:+; $(printable "$update_said")}"
             return 1
         fi
+        # Nothing is made older.
+        have=$(installed "$bare")
+        [ -z "$have" ] || is_newer "$exact" "$have" || continue
+        chosen="$chosen $bare"
         case $manager in
             dnf | yum) wanted_list="$wanted_list $bare-$exact" ;;
             *) wanted_list="$wanted_list $bare=$exact" ;;
@@ -177,14 +181,8 @@ what_changes() {
         awk '$1 == "Inst" { was = $3; gsub(/[][]/, "", was)
             print $2, ($3 ~ /^\[/ ? was : "-") }' "$dir/packages.log" >"$dir/packages"
     else
-        for word in $wanted_list; do
-            name=$word
-            for one in $names; do
-                bare "$one"
-                case $word in "$bare=$release"* | "$bare=~"* | "$bare="[0-9]* | "$bare-"[0-9]*) name=$bare ;; esac
-            done
+        for name in $chosen; do
             was=$(installed "$name")
-            case $word in *[=-]"$was") continue ;; esac
             echo "$name ${was:--}"
         done >"$dir/packages"
     fi
@@ -210,7 +208,8 @@ keep_packages() {
 keep_package() {
     case $manager in
         apt)
-            file=$1_$(printf '%s' "$2" | sed 's/:/%3a/')_
+            file=${1%:*}_$(printf '%s' "$2" | sed 's/:/%3a/')_
+            case $1 in *:*) file=$file${1#*:} ;; esac
             cp -p /var/cache/apt/archives/"$file"*.deb "$dir/kept/" 2>/dev/null ||
                 (cd "$dir/kept" && apt_get download "$1=$2") || return
             ls "$dir/kept/$file"*.deb >/dev/null 2>&1
