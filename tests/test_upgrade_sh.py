@@ -33,6 +33,7 @@ point() { :; }
 systemd() { [ -d "$WORLD/systemd" ]; }
 . %(host)s/packages.sh
 . %(host)s/upgrade.sh
+APK=$WORLD/apk
 """
 
 DNF = """
@@ -41,15 +42,15 @@ DNF = """
     *docker-ce*) cat "$WORLD/version" ;;
     esac ;;
 "rpm -q docker-ce-rootless-extras") exit 1 ;;
-*list\\ available\\ docker-ce) echo 'docker-ce.x86_64  3:26.1.3-1.el9  docker-ce-stable'
+*list*available*docker-ce) echo 'docker-ce.x86_64  3:26.1.3-1.el9  docker-ce-stable'
     echo 'docker-ce.x86_64  3:28.5.1-1.el9  docker-ce-stable'
     echo 'docker-ce.x86_64  3:28.5.0-1.el9  docker-ce-stable' ;;
-*list\\ available\\ docker-ce-cli) echo 'docker-ce-cli.x86_64  1:28.5.1-1.el9  docker-ce-stable' ;;
-*list\\ available\\ containerd.io) echo 'containerd.io.x86_64  1.7.28-1.el9  docker-ce-stable' ;;
+*list*available*docker-ce-cli) echo 'docker-ce-cli.x86_64  1:28.5.1-1.el9  docker-ce-stable' ;;
+*list*available*containerd.io) echo 'containerd.io.x86_64  1.7.28-1.el9  docker-ce-stable' ;;
 *versionlock\\ list) echo 'docker-ce-3:26.1.3-1.el9.*' ;;
-"dnf -y --disableplugin=versionlock download --destdir"*)
-    for last; do :; done; : >"$5/$last.rpm" ;;
-"dnf -y --disableplugin=versionlock install"*) echo 28.5.1-1.el9 >"$WORLD/version" ;;
+"dnf -y download --destdir"*)
+    to=$4; shift 4; for one; do : >"$to/$one.rpm"; done ;;
+"dnf -y install"*) echo 28.5.1-1.el9 >"$WORLD/version" ;;
 *downgrade*) echo 26.1.3-1.el9 >"$WORLD/version" ;;
 """
 
@@ -70,9 +71,13 @@ APK = """
 "apk info -e docker") exit 1 ;;
 "apk policy"*) echo "$2 policy:"; echo '  26.1.5-r0:'; echo '    lib/apk/db/installed'
     echo '  28.3.3-r1:'; echo '    https://mirror.example/community' ;;
-"apk fetch --output"*) : >"$3/$(echo "$4" | sed s/=/-/).apk" ;;
-"apk --wait 300 add docker"*) echo 28.3.3-r1 >"$WORLD/version" ;;
-"apk --wait 300 add /"*) echo 26.1.5-r0 >"$WORLD/version" ;;
+"apk --wait 300 fetch --output "*=*) echo "ERROR: $6: unable to select package"; exit 1 ;;
+"apk --wait 300 fetch --output "*incoming*) : >"$5/$6-28.3.3-r1.apk" ;;
+"apk --wait 300 fetch --output "*) : >"$5/$6-$(cat "$WORLD/fetched").apk" ;;
+"apk --wait 300 add docker"*) echo 28.3.3-r1 >"$WORLD/version"
+    printf '%s\\n' docker-engine=28.3.3-r1 docker-cli=28.3.3-r1 openssh >"$WORLD/apk/world" ;;
+"apk --wait 300 --no-network add /"*) echo 26.1.5-r0 >"$WORLD/version"
+    printf '%s\\n' 'docker-engine><Q1=' 'docker-cli><Q1=' openssh >"$WORLD/apk/world" ;;
 "apk verify"*) exit 1 ;;
 """
 
@@ -115,6 +120,9 @@ class Managed:
         (self.root / "bin").mkdir()
         (self.root / "systemd").mkdir()
         (self.root / "version").write_text(f"{version}\n")
+        (self.root / "fetched").write_text(f"{version}\n")
+        (self.root / "apk").mkdir()
+        (self.root / "apk" / "world").write_text("docker-cli~26\nopenssh\n")
         for name in (*tools, "systemctl", "dockerd"):
             (self.root / "bin" / name).write_text(STUB % answers.strip("\n"))
             (self.root / "bin" / name).chmod(0o755)
@@ -193,20 +201,22 @@ def test_dnf(tmp_path, shell_of_rpm):
         "containerd.io 1.7.27-3.1.el9",
         "as before",
     ]
-    kept = "dnf -y --disableplugin=versionlock download --destdir WORLD/txn/kept"
+    kept = "dnf -y download --destdir WORLD/txn/kept"
     files = (
         "WORLD/txn/kept/containerd.io-1.7.27-3.1.el9.rpm WORLD/txn/kept/docker-ce-26.1.3-1.el9.rpm"
     )
     assert changing(calls) == [
+        "dnf -y versionlock delete docker-ce",
         f"{kept} docker-ce-26.1.3-1.el9",
         f"{kept} docker-ce-cli-26.1.3-1.el9",
         f"{kept} containerd.io-1.7.27-3.1.el9",
-        f"dnf -y --disableplugin=versionlock --downloadonly install {new}",
-        "dnf -y download --destdir WORLD/txn/incoming docker-ce-28.5.1-1.el9",
-        f"dnf -y --disableplugin=versionlock install {new}",
+        f"dnf -y --downloadonly install {new}",
+        f"dnf -y download --destdir WORLD/txn/incoming {new}",
+        f"dnf -y install {new}",
         "dnf -y versionlock delete docker-ce",
         "dnf -y versionlock add docker-ce",
-        "dnf -y --disableplugin=versionlock --setopt=localpkg_gpgcheck=1 downgrade "
+        "dnf -y versionlock delete docker-ce",
+        "dnf -y --disablerepo=* --setopt=localpkg_gpgcheck=1 downgrade "
         f"{files} WORLD/txn/kept/docker-ce-cli-26.1.3-1.el9.rpm",
         "dnf -y versionlock delete docker-ce",
         "dnf -y versionlock add docker-ce",
@@ -232,10 +242,23 @@ def test_zypper(tmp_path, shell_of_rpm):
         f"{cache}/incoming install --download-only docker=28.3.3_ce-150000.1",
         f"{cache}/incoming install docker=28.3.3_ce-150000.1",
         "zypper --non-interactive addlock docker",
-        "zypper --non-interactive install --oldpackage --force "
+        "zypper --non-interactive removelock docker",
+        "zypper --non-interactive --no-refresh install --oldpackage --force "
         "WORLD/txn/kept/Main/x86_64/docker-24.rpm",
         "zypper --non-interactive addlock docker",
     ]
+
+
+@pytest.mark.parametrize("code", [102, 103, 106])
+def test_what_zypper_ends_with_may_be_advice(tmp_path, code):
+    """That something had better be started again, or that another repository failed."""
+    host = Managed(tmp_path, "zypper", "docker=", "28")
+    well = ZYPPER.replace('>"$WORLD/version" ;;', f'>"$WORLD/version"; exit {code} ;;')
+    host.say("24.0.7_ce-150000.1", well, "zypper", "rpm")
+    said, _ = host.run(
+        "prepare_upgrade && manage install $wanted_list && echo came; packages_back && echo back"
+    )
+    assert said[-2:] == ["came", "back"]
 
 
 def test_apk(tmp_path, shell):
@@ -244,23 +267,44 @@ def test_apk(tmp_path, shell):
     said, _ = host.run("offer")
     assert said == [
         "package docker-engine 26.1.5-r0 28.3.3-r1 https://mirror.example/community no",
-        "package docker-cli 26.1.5-r0 28.3.3-r1 https://mirror.example/community no",
+        "package docker-cli 26.1.5-r0 28.3.3-r1 https://mirror.example/community yes",
         "end",
     ]
     said, calls = host.run(THERE_AND_BACK % "add")
     new = "docker-engine=28.3.3-r1 docker-cli=28.3.3-r1"
-    assert said[:3] == [f"step fetch {new}", "docker-engine 26.1.5-r0", "docker-cli 26.1.5-r0"]
-    assert changing(calls)[:5] == [
-        "apk --wait 300 update",
-        "apk fetch --output WORLD/txn/kept docker-engine=26.1.5-r0",
-        "apk fetch --output WORLD/txn/kept docker-cli=26.1.5-r0",
-        f"apk --wait 300 fetch --recursive --output WORLD/txn/incoming {new}",
-        f"apk --wait 300 add {new}",
+    assert said == [
+        f"step fetch {new}",
+        "docker-engine 26.1.5-r0",
+        "docker-cli 26.1.5-r0",
+        "as before",
     ]
-    assert changing(calls)[-1] == (
-        "apk --wait 300 add WORLD/txn/kept/docker-cli-26.1.5-r0.apk"
-        " WORLD/txn/kept/docker-engine-26.1.5-r0.apk"
+    kept, incoming = (
+        f"apk --wait 300 fetch --output WORLD/txn/{each}" for each in ("kept", "incoming")
     )
+    assert changing(calls) == [
+        "apk --wait 300 update",
+        f"{kept} docker-engine=26.1.5-r0",
+        f"{kept} docker-engine",
+        f"{kept} docker-cli=26.1.5-r0",
+        f"{kept} docker-cli",
+        f"{incoming} docker-engine=28.3.3-r1",
+        f"{incoming} docker-engine",
+        f"{incoming} docker-cli=28.3.3-r1",
+        f"{incoming} docker-cli",
+        f"apk --wait 300 add {new}",
+        "apk --wait 300 --no-network add WORLD/txn/kept/docker-cli-26.1.5-r0.apk"
+        " WORLD/txn/kept/docker-engine-26.1.5-r0.apk",
+    ]
+    assert (tmp_path / "apk" / "world").read_text() == "docker-cli~26\nopenssh\n"
+
+
+def test_what_was_asked_of_apk_in_words_stays(tmp_path, shell):
+    """What it is told by version it holds to from then on; what was held gets the new release."""
+    host = Managed(tmp_path, "apk", "docker-engine= docker-cli=@ docker=@", "28.3", shell)
+    host.say("26.1.5-r0", APK, "apk")
+    said, _ = host.run("prepare_upgrade && manage add $wanted_list && worldly && echo worldly")
+    assert said[-1] == "worldly"
+    assert (tmp_path / "apk" / "world").read_text() == "docker-cli=~28.3\nopenssh\n"
 
 
 CE = "docker-ce= docker-ce-cli= docker-ce-rootless-extras=@ containerd.io"
@@ -307,19 +351,20 @@ def test_packages_of_another_architecture_have_a_way_back(tmp_path, shell):
 
 
 def test_without_a_way_back_the_policy_says_whether_to_go_on(tmp_path):
-    answers = APK.replace('"apk fetch --output"*)', '"apk fetch --nothing"*)')
     host = Managed(tmp_path, "apk", "docker-engine=", "28.3")
-    host.say("26.1.5-r0", answers, "apk")
+    host.say("26.1.5-r0", APK, "apk")
+    (tmp_path / "fetched").write_text("28.3.3-r1\n")
     said, _ = host.run('prepare_upgrade || echo "failed: $heard"; ls "$dir"')
-    assert said[0] == "without way back apk has docker-engine 26.1.5-r0 no more"
+    assert said[0].startswith("without way back apk does not give docker-engine 26.1.5-r0 again: ")
     assert "kept" not in said
     shutil.rmtree(tmp_path / "txn")
     (tmp_path / "txn").mkdir()
     said, calls = host.run('prepare_upgrade || echo "failed: $heard"', wanted="required")
-    assert said == [
-        "failed: preflight: apk has docker-engine 26.1.5-r0 no more, so there would be no way back"
-    ]
-    assert not [call for call in calls if "--recursive" in call]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "failed: preflight: no way back, for apk does not give docker-engine 26.1.5-r0 again: "
+    )
+    assert not [call for call in calls if "incoming" in call]
 
 
 def test_a_release_that_is_not_there_is_said_before_anything_is_fetched(tmp_path):

@@ -52,6 +52,13 @@ apt_get() {
 
 apt_install() { apt_get --allow-change-held-packages --allow-downgrades install "$@"; }
 
+# zypper_quietly: it ends well, too, where the machine or zypper itself had better be started again,
+# or some other repository failed.
+zypper_quietly() {
+    quietly zypper --non-interactive "$@"
+    case $? in 0 | 102 | 103 | 106) ;; *) return 1 ;; esac
+}
+
 # unlocked COMMAND…: again while another one has a lock that this one does not wait for, as a new
 # machine's first upgrade may.
 unlocked() {
@@ -168,11 +175,7 @@ add_packages() { # add_packages NAME…
                 unlocked apt_get --no-remove --fix-broken install && unlocked apt_install "$@"
             ;;
         dnf | yum) quietly "$manager" -y install "$@" ;;
-        zypper)
-            quietly zypper --non-interactive install --no-recommends "$@"
-            # The machine, or zypper itself, had better be started again; some other repository failed.
-            case $? in 0 | 102 | 103 | 106) ;; *) return 1 ;; esac
-            ;;
+        zypper) zypper_quietly install --no-recommends "$@" ;;
         apk) quietly apk --wait 300 add "$@" ;;
         pacman) unlocked quietly pacman -S --noconfirm --needed "$@" ;;
     esac

@@ -12,6 +12,8 @@
 # shellcheck disable=SC2154,SC2034  # what transaction.sh gives and takes
 # shellcheck disable=SC2086,SC2046,SC2015  # lists of words; no `C` that could not follow both
 
+APK=/etc/apk
+
 # --- What there is ---
 
 bare() { bare=${1%[@?]} bare=${bare%=}; }
@@ -39,13 +41,17 @@ available() {
     case $manager in
         apt) madison "$1" ;;
         dnf | yum)
-            "$manager" -q --disableplugin=versionlock --showduplicates list available "$1" |
+            case $manager in
+                dnf) dnf -q list --available --showduplicates "$1" ;;
+                yum) yum -q --disableplugin=versionlock --showduplicates list available "$1" ;;
+            esac |
                 awk -v name="$1" 'index($1, name ".") == 1 { sub(/^[0-9]+:/, "", $2); print $2, $3 }' |
                 sort -rV
             ;;
         zypper)
             zypper --non-interactive --quiet search -s --match-exact "$1" |
-                awk -F' *[|] *' -v name="$1" '$2 == name && $6 !~ /^.System/ { gsub(/ /, "_", $6); print $4, $6 }'
+                awk -F' *[|] *' -v name="$1" '$2 == name && $6 !~ /^.System/ { gsub(/ /, "_", $6); print $4, $6 }' |
+                sort -rV
             ;;
         apk)
             apk policy "$1" | awk '
@@ -73,7 +79,7 @@ is_held() {
         apt) apt-mark showhold 2>/dev/null | grep -qxF "$1" ;;
         dnf | yum) "$manager" -q versionlock list 2>/dev/null | grep -Eq "^(Package name: )?([0-9]+:)?$1(-[0-9]|\$)" ;;
         zypper) zypper --non-interactive --quiet locks 2>/dev/null | awk -F' *[|] *' -v name="$1" '$2 == name { found = 1 } END { exit !found }' ;;
-        apk) grep -Eqs "^$1[=~<>]" /etc/apk/world ;;
+        apk) grep -Eqs "^$1[=~<>]" "$APK/world" ;;
     esac 9>&-
 }
 
@@ -118,6 +124,7 @@ prepare_upgrade() {
     mkdir "$dir/kept" "$dir/incoming" || { heard="cannot write $dir"; return 1; }
     refresh && in_time && choose_packages && in_time || return
     for name in $(bare_names_of); do ! is_held "$name" || echo "$name"; done >"$dir/was-held"
+    [ ! -e "$APK/world" ] || cp -p "$APK/world" "$dir/world" || { heard="cannot write $dir"; return 1; }
     lift_locks
     what_changes && in_time || return
     keep_packages || return
@@ -163,8 +170,8 @@ manage() { # manage install|download…: the new packages, by name, from $dir/in
             mkdir -p "$dir/incoming/partial"
             apt_get -o Dir::Cache::archives="$dir/incoming" --allow-change-held-packages "$@"
             ;;
-        dnf | yum) quietly "$manager" -y --disableplugin=versionlock "$@" ;;
-        zypper) quietly zypper --non-interactive --pkg-cache-dir "$dir/incoming" "$@" ;;
+        dnf | yum) quietly "$manager" -y "$@" ;;
+        zypper) zypper_quietly --pkg-cache-dir "$dir/incoming" "$@" ;;
         apk) quietly apk --wait 300 "$@" ;;
     esac
 }
@@ -196,13 +203,13 @@ keep_packages() {
     while read -r name was; do
         [ "$was" != - ] || continue
         in_time || return
-        keep_package "$name" "$was" || gone="$gone $name $was"
+        keep_package "$name" "$was" || gone="$gone $name $was" why=$(complaint)
     done <"$dir/packages"
     [ -n "$gone" ] || return 0
     rm -rf "$dir/kept"
-    heard="preflight: $manager has$gone no more, so there would be no way back"
-    [ "$wanted" = available ] || return
-    without "way back" "$manager has$gone no more"
+    heard="$manager does not give$gone again: $why"
+    [ "$wanted" = available ] || { heard="preflight: no way back, for $heard"; return 1; }
+    without "way back" "$heard"
 }
 
 keep_package() {
@@ -214,17 +221,24 @@ keep_package() {
                 (cd "$dir/kept" && apt_get download "$1=$2") || return
             ls "$dir/kept/$file"*.deb >/dev/null 2>&1
             ;;
-        dnf) quietly dnf -y --disableplugin=versionlock download --destdir "$dir/kept" "$1-$2" ;;
-        yum) quietly yumdownloader -y --disableplugin=versionlock --destdir "$dir/kept" "$1-$2" ;;
+        dnf) quietly dnf -y download --destdir "$dir/kept" "$1-$2" ;;
+        yum) quietly yumdownloader -y --destdir "$dir/kept" "$1-$2" ;;
         zypper)
-            quietly zypper --non-interactive --pkg-cache-dir "$dir/kept" install --download-only \
-                --force --oldpackage "$1=$2"
+            zypper_quietly --pkg-cache-dir "$dir/kept" install --download-only --force --oldpackage "$1=$2"
             ;;
-        apk)
-            quietly apk fetch --output "$dir/kept" "$1=$2"
-            [ -e "$dir/kept/$1-$2.apk" ]
-            ;;
+        apk) fetch_apk "$dir/kept" "$1" "$2" || cp -p "$APK/cache/$1-$2."*.apk "$dir/kept/" 2>/dev/null ;;
     esac
+}
+
+# fetch_apk FOLDER NAME VERSION: before its third release apk fetches by name alone, which is the
+# newest one of all its repositories.
+fetch_apk() {
+    for word in "$2=$3" "$2"; do
+        quietly apk --wait 300 fetch --output "$1" "$word"
+        [ ! -e "$1/$2-$3.apk" ] || return 0
+        rm -f "$1/$2-"[0-9]*.apk
+    done
+    return 1
 }
 
 fetch_packages() {
@@ -232,7 +246,12 @@ fetch_packages() {
         apt) manage --download-only install $wanted_list ;;
         dnf | yum) manage --downloadonly install $wanted_list ;;
         zypper) manage install --download-only $wanted_list ;;
-        apk) manage fetch --recursive --output "$dir/incoming" $wanted_list ;;
+        apk)
+            for each in $wanted_list; do
+                fetch_apk "$dir/incoming" "${each%%=*}" "${each#*=}" || break
+            done
+            [ -e "$dir/incoming/${each%%=*}-${each#*=}.apk" ]
+            ;;
     esac || {
         heard="$manager: $(complaint)"
         return 1
@@ -250,10 +269,8 @@ unpack() {
             done
             ;;
         dnf)
-            bare "${names%% *}"
-            for word in $wanted_list; do
-                case $word in "$bare"-[0-9]*) quietly dnf -y download --destdir "$dir/incoming" "$word" ;; esac
-            done
+            # The client, too: an old one may be none that the new engine speaks to.
+            quietly dnf -y download --destdir "$dir/incoming" $wanted_list
             unpack_rpms
             ;;
         zypper) unpack_rpms ;;
@@ -339,6 +356,7 @@ upgrade_engine() {
     hash -r
     point upgraded
     hold_those
+    worldly || step "hold cannot write $APK/world, which names the versions that came"
     step install "$(dockerd --version 2>/dev/null | tr -cd '\040-\176' | cut -c1-100)"
     each_file ours
     if [ -e "$dir/calm" ]; then
@@ -370,10 +388,15 @@ put_again() {
         flush "$staged" && mv -f "$staged" "$path" || fail "cannot replace $path"
 }
 
-# lift_locks: where a lock would hide what is newer; hold_those sets them again, however it ends.
+# lift_locks: where a lock would hide other versions; hold_those sets them again, however it ends.
 lift_locks() {
-    [ "$manager" != zypper ] || [ ! -s "$dir/was-held" ] ||
-        quietly zypper --non-interactive removelock $(cat "$dir/was-held")
+    held_names=$(tr '\n' ' ' <"$dir/was-held" 2>/dev/null)
+    [ -n "$held_names" ] || return 0
+    case $manager in
+        dnf | yum) quietly "$manager" -y versionlock delete $held_names ;;
+        zypper) quietly zypper --non-interactive removelock $held_names ;;
+    esac
+    return 0
 }
 
 hold_those() {
@@ -386,7 +409,19 @@ hold_those() {
             quietly "$manager" -y versionlock add $held_names
             ;;
         zypper) quietly zypper --non-interactive addlock $held_names ;;
+        apk) ;; # by its world, see `worldly`
     esac || step "hold the version of $held_names is not held: $(complaint)"
+}
+
+# worldly: to apk, whoever names a version asks for it from then on. What was asked for before is so
+# again; what was of a version, of the new release.
+worldly() {
+    [ "$manager" = apk ] && [ -e "$dir/world" ] || return 0
+    while read -r word; do
+        bare=${word%%[=~<>]*}
+        case " $chosen " in *" $bare "*) [ "$word" = "$bare" ] || word="$bare=~$release" ;; esac
+        printf '%s\n' "$word"
+    done <"$dir/world" >"$dir/world.new" && cat "$dir/world.new" >"$APK/world"
 }
 
 # --- After it ---
@@ -437,9 +472,11 @@ packages_back() {
     while read -r name was; do
         [ "$was" != - ] || ! is_installed "$name" || came="$came $name"
     done <"$dir/packages"
+    lift_locks
     as_before || put_back
     hash -r
     hold_those
+    [ ! -e "$dir/world" ] || cp -p "$dir/world" "$APK/world"
     heard="${heard:-$manager: $(complaint)}"
     as_before
 }
@@ -454,20 +491,15 @@ put_back() {
             [ -z "$came" ] || patient_dpkg --remove --force-depends $came
             patient_dpkg --install --force-downgrade --force-confdef --force-confold "$dir"/kept/*.deb
             ;;
+        # A boot has no network yet.
         dnf | yum)
-            quietly "$manager" -y --disableplugin=versionlock --setopt=localpkg_gpgcheck=1 \
+            quietly "$manager" -y --disablerepo='*' --setopt=localpkg_gpgcheck=1 \
                 downgrade "$dir"/kept/*.rpm
             ;;
         zypper)
-            quietly zypper --non-interactive install --oldpackage --force \
-                $(find "$dir/kept" -name '*.rpm')
+            zypper_quietly --no-refresh install --oldpackage --force $(find "$dir/kept" -name '*.rpm')
             ;;
-        apk)
-            # What was asked for in words is no matter of these files.
-            [ ! -e /etc/apk/world ] || cp -p /etc/apk/world "$dir/world"
-            quietly apk --wait 300 add "$dir"/kept/*.apk
-            [ ! -e "$dir/world" ] || cp -p "$dir/world" /etc/apk/world
-            ;;
+        apk) quietly apk --wait 300 --no-network add "$dir"/kept/*.apk ;;
     esac && as_before
 }
 
@@ -509,7 +541,7 @@ back_from_upgrade() {
 }
 
 leave_nothing() {
-    rm -rf "$dir/kept" "$dir/incoming" "$dir/new" "$dir/world"
+    rm -rf "$dir/kept" "$dir/incoming" "$dir/new" "$dir"/world*
     [ ! -e "$RUN/systemd/system/docker.service.d/oakum-upgrade.conf" ] || unguard
 }
 # end
