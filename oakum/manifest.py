@@ -14,7 +14,6 @@ from oakum.engine.catalogue import flag_for
 from oakum.engine.document import Document, loads, merge, same
 from oakum.facts import HostFacts, Read
 from oakum.model import Change, Disruption, Installation, Kind, Plan, loader
-from oakum.parts import FileState
 from oakum.policy import Policy, TimeLimits
 
 Call = tuple[str, ...]
@@ -109,7 +108,7 @@ def _upgraded(plan: Plan, facts: HostFacts) -> Iterator[Call]:
     on = bool(facts.info.value.get("LiveRestoreEnabled"))
     if path and on and plan.disruption >= Disruption.OUTAGE:
         if not files:  # its place is taken for a moment, and nobody else would put it back
-            yield _as_it_is(facts.daemon_file.value)
+            yield _as_it_is(facts)
         yield "calm", path, _off(coming), _off(former)
 
 
@@ -168,7 +167,8 @@ def _file(change: Change, plan: Plan, facts: HostFacts) -> Call:
     return _written(change, change.after, _sha256(change.before))
 
 
-def _as_it_is(file: FileState) -> Call:
+def _as_it_is(facts: HostFacts) -> Call:
+    file = facts.daemon_file.value
     rights = (file.mode, str(file.owner), str(file.group))
     content = file.content or b""
     return "file", file.target, *rights, _sha256(content), content.decode("utf-8")
