@@ -13,6 +13,7 @@
 # shellcheck disable=SC2086,SC2046,SC2015  # lists of words; no `C` that could not follow both
 
 APK=/etc/apk
+GUARDED='docker.service docker.socket containerd.service'
 
 # --- What there is ---
 
@@ -118,8 +119,19 @@ in_time() {
     [ $(($(centiseconds) / 100)) -lt "$packages_end" ]
 }
 
+# be_patient: dockerd ends with the containers, some of which may take their time for it.
+be_patient() {
+    [ "$containers" != stay ] && [ -z "${patient-}" ] || return 0
+    patient=yes
+    [ -s "$dir/slowest" ] ||
+        client inspect --format '{{.Config.StopTimeout}}' $(running) 2>/dev/null |
+        awk '$1 + 0 > most { most = $1 > 600 ? 600 : $1 } END { print most + 0 }' >"$dir/slowest"
+    answer=$((answer + $(cat "$dir/slowest")))
+}
+
 # prepare_upgrade: the way back is to be had, and so are the new packages, which are tried later.
 prepare_upgrade() {
+    be_patient
     allow
     mkdir "$dir/kept" "$dir/incoming" || { heard="cannot write $dir"; return 1; }
     refresh && in_time && choose_packages && in_time || return
@@ -221,13 +233,22 @@ keep_package() {
                 (cd "$dir/kept" && apt_get download "$1=$2") || return
             ls "$dir/kept/$file"*.deb >/dev/null 2>&1
             ;;
-        dnf) quietly dnf -y download --destdir "$dir/kept" "$1-$2" ;;
+        dnf) quietly dnf -y download --destdir "$dir/kept" "$1-$2" && is_the_same "$1-$2" "$dir/kept/$1-$2".*rpm ;;
         yum) quietly yumdownloader -y --destdir "$dir/kept" "$1-$2" ;;
         zypper)
-            zypper_quietly --pkg-cache-dir "$dir/kept" install --download-only --force --oldpackage "$1=$2"
+            zypper_quietly --pkg-cache-dir "$dir/kept" install --download-only --force --oldpackage "$1=$2" &&
+                is_the_same "$1-$2" $(find "$dir/kept" -name "$1-$2.*rpm")
             ;;
         apk) fetch_apk "$dir/kept" "$1" "$2" || cp -p "$APK/cache/$1-$2."*.apk "$dir/kept/" 2>/dev/null ;;
     esac
+}
+
+# is_the_same PACKAGE FILE: what was fetched is what is installed, to the last byte; its signature, if
+# it has any, was checked when that came.
+is_the_same() {
+    form='%{SHA256HEADER}'
+    header=$(rpm -q --qf "$form" "$1" 2>/dev/null)
+    [ -n "$header" ] && [ "$header" = "$(rpm -qp --nosignature --qf "$form" "$2" 2>/dev/null)" ]
 }
 
 # fetch_apk FOLDER NAME VERSION: before its third release apk fetches by name alone, which is the
@@ -307,42 +328,63 @@ is_release() {
 
 # --- The change ---
 
-# guard: nobody restarts dockerd, or stops it, until the packages are whole; what runs goes on. systemd
-# refuses it to the packages' own scripts, which take that for nothing.
+# guard: nobody restarts dockerd, or stops it, until the packages are whole; what runs goes on. Nor
+# containerd, with which some units of Docker's end dockerd. systemd refuses it to everybody; of
+# Debian's scripts some fail on that, and none on what policy-rc.d denies it.
 guard() {
     if systemd; then
-        for unit in docker.service docker.socket; do
+        for unit in $GUARDED; do
             folder=$RUN/systemd/system/$unit.d
             heard="cannot write $folder"
             mkdir -p "$folder" && printf '%s\n' '[Unit]' 'RefuseManualStart=yes' 'RefuseManualStop=yes' \
                 >"$folder/oakum-upgrade.conf" || return
         done
         heard="systemd does not read its units anew"
-        timeout 60 systemctl daemon-reload >/dev/null 2>&1 9>&-
-    elif command -v invoke-rc.d >/dev/null && [ ! -e "$RC_POLICY" ]; then
-        heard="cannot write $RC_POLICY"
-        # shellcheck disable=SC2016  # for that script
-        (umask 022 && printf '%s\n' '#!/bin/sh' '# Until oakum has upgraded it.' \
-            'case $1 in docker) exit 101 ;; esac' >"$RC_POLICY.oakum" &&
-            chmod 755 "$RC_POLICY.oakum" && mv "$RC_POLICY.oakum" "$RC_POLICY")
+        timeout 60 systemctl daemon-reload >/dev/null 2>&1 9>&- || return
     fi
+    ! command -v invoke-rc.d >/dev/null || is_denied || deny
+}
+
+is_denied() { grep -qs '^# Until oakum has upgraded' "$RC_POLICY"; }
+
+# deny: what somebody else's policy-rc.d says of other services still counts.
+deny() {
+    heard="cannot write $RC_POLICY"
+    rm -f "$dir/policy-rc.d"
+    [ ! -e "$RC_POLICY" ] || cp -pP "$RC_POLICY" "$dir/policy-rc.d" || return
+    # shellcheck disable=SC2016  # for that script
+    (umask 022 && printf '%s\n' '#!/bin/sh' '# Until oakum has upgraded it.' \
+        'case $1 in docker | docker.s* | containerd | containerd.service) exit 101 ;; esac' \
+        "[ ! -x $dir/policy-rc.d ] || exec $dir/policy-rc.d \"\$@\"" >"$RC_POLICY.oakum" &&
+        chmod 755 "$RC_POLICY.oakum" && mv -f "$RC_POLICY.oakum" "$RC_POLICY")
 }
 
 unguard() {
     if systemd; then
-        for unit in docker.service docker.socket; do
+        for unit in $GUARDED; do
             rm -f "$RUN/systemd/system/$unit.d/oakum-upgrade.conf"
             rmdir "$RUN/systemd/system/$unit.d" 2>/dev/null
         done
         timeout 60 systemctl daemon-reload >/dev/null 2>&1 9>&-
-    else
-        ! grep -qs '^# Until oakum has upgraded' "$RC_POLICY" || rm -f "$RC_POLICY"
     fi
-    return 0
+    is_denied || return 0
+    if [ -e "$dir/policy-rc.d" ]; then
+        cp -pP "$dir/policy-rc.d" "$RC_POLICY.oakum" && mv -f "$RC_POLICY.oakum" "$RC_POLICY"
+    else
+        rm -f "$RC_POLICY"
+    fi
+}
+
+# old_containerd: its unit, where another program runs there than lies on the disk by now.
+old_containerd() {
+    systemd || return 0
+    pid=$(systemctl show -p MainPID containerd.service 2>/dev/null)
+    case $(readlink "/proc/${pid#MainPID=}/exe" 2>/dev/null) in *' (deleted)') echo containerd.service ;; esac
 }
 
 upgrade_engine() {
     dockerd_pid >"$dir/pid"
+    note_what_stays || fail "cannot write $dir"
     guard || fail "cannot keep dockerd from being restarted: $heard"
     point guarded
     touched packages
@@ -362,12 +404,13 @@ upgrade_engine() {
     if [ -e "$dir/calm" ]; then
         touched calmed
         calm_down "$dir/calm" || fail "live-restore did not go off by reload: $(last_words)"
-        each_file put_again
+        each_file put_again || fail "cannot replace $path"
         point calmed
     fi
     touched restarted
     unguard
     point restart
+    along=$(old_containerd)
     restart_dockerd "$answer" || fail "dockerd did not restart: $(last_words)"
     step restart
     point restarted
@@ -382,10 +425,10 @@ calm_down() {
 
 # put_again: what is to be there, after a version that stood there for a moment.
 put_again() {
-    [ "$path" = "$(cat "$dir/calm.path")" ] || return 0
+    [ "$path" = "$(cat "$dir/calm.path" 2>/dev/null)" ] || return 0
     read -r mode owner group <"$dir/$n.stat" || :
     cat "$dir/$n.new" >"$staged" && chown "$owner:$group" "$staged" && chmod "$mode" "$staged" &&
-        flush "$staged" && mv -f "$staged" "$path" || fail "cannot replace $path"
+        flush "$staged" && mv -f "$staged" "$path"
 }
 
 # lift_locks: where a lock would hide other versions; hold_those sets them again, however it ends.
@@ -393,7 +436,7 @@ lift_locks() {
     held_names=$(tr '\n' ' ' <"$dir/was-held" 2>/dev/null)
     [ -n "$held_names" ] || return 0
     case $manager in
-        dnf | yum) quietly "$manager" -y versionlock delete $held_names ;;
+        dnf | yum) quietly "$manager" -y --disablerepo='*' versionlock delete $held_names ;;
         zypper) quietly zypper --non-interactive removelock $held_names ;;
     esac
     return 0
@@ -405,8 +448,9 @@ hold_those() {
     case $manager in
         apt) quietly apt-mark hold $held_names ;;
         dnf | yum)
-            quietly "$manager" -y versionlock delete $held_names
-            quietly "$manager" -y versionlock add $held_names
+            # Of what is installed; no repository is asked.
+            quietly "$manager" -y --disablerepo='*' versionlock delete $held_names
+            quietly "$manager" -y --disablerepo='*' versionlock add $held_names
             ;;
         zypper) quietly zypper --non-interactive addlock $held_names ;;
         apk) ;; # by its world, see `worldly`
@@ -426,27 +470,52 @@ worldly() {
 
 # --- After it ---
 
+# note_what_stays: containers that are not removed when they end, and whether there are images.
+note_what_stays() {
+    those_that_ran '{{.ID}} {{.HostConfig.AutoRemove}}' | awk '$2 == "false" && NF == 2 { print $1 }' \
+        >"$dir/lasting" && client info --format '{{.Images}}' >"$dir/images" 2>/dev/null
+}
+
+# those_that_ran FORMAT: a line for each container, with a word more for those that somebody else
+# starts. Newest first, as Docker lists them. (With `.Id` for `.ID` all would have a word more.)
+those_that_ran() {
+    others='{{index .Config.Labels "com.docker.swarm.task.id"}}{{index .Config.Labels "io.kubernetes.pod.uid"}}'
+    [ ! -s "$dir/running" ] || client inspect --format "$1 $others" $(cat "$dir/running") 2>/dev/null
+    return 0
+}
+
+# still_down: what ran, is there and does not run; the oldest first, in whose network others may be.
+still_down() {
+    those_that_ran '{{.State.Running}} {{.ID}}' |
+        awk '$1 == "false" && NF == 2 { id[++n] = $2 } END { while (n) print id[n--] }'
+}
+
 # bring_back: what ran and was stopped with the former engine, but for what somebody else starts.
 bring_back() {
+    still_down | while read -r one; do within 60 start "$one" </dev/null >/dev/null 2>&1; done
+}
+
+all_back() { [ -z "$(still_down)" ] && nothing_hidden; }
+
+# nothing_hidden: an engine that took another data root, storage driver or image store sees nothing
+# of what there was.
+nothing_hidden() {
+    [ -e "$dir/images" ] || return 0
+    there=$(client ps -aq --no-trunc 2>/dev/null) || return
     while read -r one; do
-        ! is_down "$one" || within 60 start "$one" >/dev/null 2>&1
-    done <"$dir/running"
+        case $there in *"$one"*) ;; *) return 1 ;; esac
+    done <"$dir/lasting"
+    read -r were <"$dir/images" && are=$(client info --format '{{.Images}}' 2>/dev/null) || return
+    [ "$were" = 0 ] || [ "${are:-0}" != 0 ]
 }
 
-is_down() {
-    [ -n "$1" ] || return
-    state=$(client inspect --format '{{.State.Running}} {{index .Config.Labels "com.docker.swarm.task.id"
-        }}{{index .Config.Labels "io.kubernetes.pod.uid"}}' "$1" 2>/dev/null) || return
-    [ "$state" = "false " ]
+# serves_all: the new engine answers, and sees what the former one saw.
+serves_all() {
+    heard="the dockerd that answers is not of release $release"
+    is_release "$(client version --format '{{.Server.Version}}' 2>/dev/null)" || return
+    heard="the new engine does not see the containers and images of before"
+    await 10 nothing_hidden
 }
-
-all_back() {
-    while read -r one; do
-        ! is_down "$one" || return
-    done <"$dir/running"
-}
-
-serves_release() { is_release "$(client version --format '{{.Server.Version}}' 2>/dev/null)"; }
 
 # --- The way back ---
 
@@ -475,9 +544,9 @@ packages_back() {
     lift_locks
     as_before || put_back
     hash -r
+    heard="${heard:-$manager: $(complaint)}"
     hold_those
     [ ! -e "$dir/world" ] || cp -p "$dir/world" "$APK/world"
-    heard="${heard:-$manager: $(complaint)}"
     as_before
 }
 
@@ -492,12 +561,11 @@ put_back() {
             patient_dpkg --install --force-downgrade --force-confdef --force-confold "$dir"/kept/*.deb
             ;;
         # A boot has no network yet.
-        dnf | yum)
-            quietly "$manager" -y --disablerepo='*' --setopt=localpkg_gpgcheck=1 \
-                downgrade "$dir"/kept/*.rpm
-            ;;
+        dnf) quietly dnf -y --disablerepo='*' --setopt=localpkg_gpgcheck=0 downgrade "$dir"/kept/*.rpm ;;
+        yum) quietly yum -y --disablerepo='*' --setopt=localpkg_gpgcheck=1 downgrade "$dir"/kept/*.rpm ;;
         zypper)
-            zypper_quietly --no-refresh install --oldpackage --force $(find "$dir/kept" -name '*.rpm')
+            zypper_quietly --no-refresh install --allow-unsigned-rpm --oldpackage --force \
+                $(find "$dir/kept" -name '*.rpm')
             ;;
         apk) quietly apk --wait 300 --no-network add "$dir"/kept/*.apk ;;
     esac && as_before
@@ -517,13 +585,16 @@ patient_dpkg() {
 # told is in $was_touched afterwards, in the words of `undo`.
 back_from_upgrade() {
     told=$(cat "$dir/touched" 2>/dev/null)
+    be_patient
     hold_those
     if [ -n "$told" ]; then
         guard || journal "failed $heard"
         packages_back || {
             journal "failed the packages are not as they were: $(printable "$heard")"
             outcome=broken
-            [ -d "$dir/kept" ] || forward=yes
+            # Either engine starts under the file that came, and the new one not under the former.
+            forward=yes
+            each_file put_again || journal "failed cannot replace $path"
         }
         point packages-back
     fi
@@ -537,11 +608,12 @@ back_from_upgrade() {
     if [ "$was_touched" = restarted ] && [ -e "$dir/calm-former" ] && answers; then
         calm_down "$dir/calm-former" || journal "failed live-restore did not go off by reload"
     fi
+    along=$(old_containerd)
     unguard
 }
 
 leave_nothing() {
-    rm -rf "$dir/kept" "$dir/incoming" "$dir/new" "$dir"/world*
-    [ ! -e "$RUN/systemd/system/docker.service.d/oakum-upgrade.conf" ] || unguard
+    [ ! -e "$RUN/systemd/system/docker.service.d/oakum-upgrade.conf" ] && ! is_denied || unguard
+    rm -rf "$dir/kept" "$dir/incoming" "$dir/new" "$dir"/world* "$dir/policy-rc.d"
 }
 # end
