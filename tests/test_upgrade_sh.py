@@ -483,7 +483,7 @@ def test_what_ran_is_started_oldest_first(tmp_path, shell):
 
 @pytest.mark.parametrize(
     ("there", "images", "well"),
-    [("web", "3", True), ("web", "0", False), ("db", "3", False), ("", "3", False)],
+    [("web\nnew", "3", True), ("web", "0", False), ("db", "3", False), ("", "3", False)],
 )
 def test_an_engine_that_sees_nothing_of_what_there_was_is_not_well(
     tmp_path, shell, there, images, well

@@ -384,7 +384,6 @@ old_containerd() {
 
 upgrade_engine() {
     dockerd_pid >"$dir/pid"
-    note_what_stays || fail "cannot write $dir"
     guard || fail "cannot keep dockerd from being restarted: $heard"
     point guarded
     touched packages
@@ -407,6 +406,7 @@ upgrade_engine() {
         each_file put_again || fail "cannot replace $path"
         point calmed
     fi
+    note_what_stays || fail "cannot note what is there: $dir"
     touched restarted
     unguard
     point restart
@@ -498,13 +498,11 @@ bring_back() {
 all_back() { [ -z "$(still_down)" ] && nothing_hidden; }
 
 # nothing_hidden: an engine that took another data root, storage driver or image store sees nothing
-# of what there was.
+# of what there was; that somebody removes a container meanwhile is another matter.
 nothing_hidden() {
     [ -e "$dir/images" ] || return 0
     there=$(client ps -aq --no-trunc 2>/dev/null) || return
-    while read -r one; do
-        case $there in *"$one"*) ;; *) return 1 ;; esac
-    done <"$dir/lasting"
+    [ ! -s "$dir/lasting" ] || printf '%s\n' "$there" | grep -qxFf "$dir/lasting" || return
     read -r were <"$dir/images" && are=$(client info --format '{{.Images}}' 2>/dev/null) || return
     [ "$were" = 0 ] || [ "${are:-0}" != 0 ]
 }
