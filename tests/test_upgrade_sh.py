@@ -500,6 +500,32 @@ def test_an_engine_that_sees_nothing_of_what_there_was_is_not_well(
     assert host.run("nothing_hidden && echo well")[0] == (["well"] if well else [])
 
 
+CALM = """
+printf '#!/bin/sh\\necho "API version 1.41 is not supported by this client" >&2; exit 1\\n' \\
+    >"$WORLD/bin/docker"
+client() { docker "$@" 2>/dev/null; }
+live_restore_is() { [ "$(client info --format live-restore)" = "$1" ]; }
+put_spare() { echo "put $1"; }
+hang_up() { echo false >"$WORLD/images"; }
+echo /etc/docker/daemon.json >"$dir/calm.path"
+"""
+
+
+def test_a_client_that_the_former_engine_is_too_old_for_keeps_nothing_from_being_calmed(
+    tmp_path, shell
+):
+    """That of Docker 29 has come by then, and does not speak to 20.10; the former one does."""
+    host = Managed(tmp_path, "apt", "docker.io=", "29", shell)
+    host.say("1", DOCKER, "docker")
+    (tmp_path / "images").write_text("true\n")
+    said, _ = host.run(
+        f"note_what_stays || echo not noted\n{CALM}\n"
+        '(PATH=$dir/former:$PATH && calm_down calm) && echo calm || echo "failed"\n'
+        "calm_down calm || echo it would not be silent"
+    )
+    assert said == ["put calm", "calm", "put calm", "it would not be silent"]
+
+
 def test_containers_that_take_their_time_to_end_get_it(tmp_path, shell):
     host = Managed(tmp_path, "apt", "docker.io=", "26", shell)
     host.say("1", DOCKER, "docker")

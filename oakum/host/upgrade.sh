@@ -384,6 +384,7 @@ old_containerd() {
 
 upgrade_engine() {
     dockerd_pid >"$dir/pid"
+    note_what_stays || fail "cannot note what is there, or write $dir"
     guard || fail "cannot keep dockerd from being restarted: $heard"
     point guarded
     touched packages
@@ -402,11 +403,10 @@ upgrade_engine() {
     each_file ours
     if [ -e "$dir/calm" ]; then
         touched calmed
-        calm_down "$dir/calm" || fail "live-restore did not go off by reload: $(last_words)"
+        (PATH=$dir/former:$PATH && calm_down "$dir/calm") || fail "live-restore did not go off by reload: $(last_words)"
         each_file put_again || fail "cannot replace $path"
         point calmed
     fi
-    note_what_stays || fail "cannot note what is there: $dir"
     touched restarted
     unguard
     point restart
@@ -416,9 +416,10 @@ upgrade_engine() {
     point restarted
 }
 
-# calm_down FILE: containers end with the dockerd that runs, for another engine might lose them.
+# calm_down FILE: containers end with the dockerd that runs, for another engine might lose them. By a
+# client of its own age: one of Docker 29 does not speak to every engine before it, nor they to 29.
 calm_down() {
-    live_restore_is true || return 0
+    ! live_restore_is false || return 0
     path=$(cat "$dir/calm.path")
     put_spare "$1" && hang_up && await 10 live_restore_is false
 }
@@ -470,8 +471,10 @@ worldly() {
 
 # --- After it ---
 
-# note_what_stays: containers that are not removed when they end, and whether there are images.
+# note_what_stays: containers that are not removed when they end, and whether there are images; and
+# the client that can be asked for it.
 note_what_stays() {
+    mkdir "$dir/former" && cp -L "$(command -v docker)" "$dir/former/docker" || return
     those_that_ran '{{.ID}} {{.HostConfig.AutoRemove}}' | awk '$2 == "false" && NF == 2 { print $1 }' \
         >"$dir/lasting" && client info --format '{{.Images}}' >"$dir/images" 2>/dev/null
 }
@@ -603,8 +606,9 @@ back_from_upgrade() {
         packages) [ "$(dockerd_pid)" = "$(cat "$dir/pid")" ] || was_touched=restarted ;;
     esac
     [ $# = 0 ] || was_touched=
-    if [ "$was_touched" = restarted ] && [ -e "$dir/calm-former" ] && answers; then
-        calm_down "$dir/calm-former" || journal "failed live-restore did not go off by reload"
+    if [ "$was_touched" = restarted ] && [ -e "$dir/calm-former" ]; then
+        (PATH=$(new_path) && { ! answers || calm_down "$dir/calm-former"; }) ||
+            journal "failed live-restore did not go off by reload"
     fi
     along=$(old_containerd)
     unguard
@@ -612,6 +616,6 @@ back_from_upgrade() {
 
 leave_nothing() {
     [ ! -e "$RUN/systemd/system/docker.service.d/oakum-upgrade.conf" ] && ! is_denied || unguard
-    rm -rf "$dir/kept" "$dir/incoming" "$dir/new" "$dir"/world* "$dir/policy-rc.d"
+    rm -rf "$dir/kept" "$dir/incoming" "$dir/new" "$dir"/world* "$dir/policy-rc.d" "$dir/former"
 }
 # end

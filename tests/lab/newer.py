@@ -135,7 +135,8 @@ def _patched(
     execute("dpkg-deb", "-R", str(real), str(work))
     (work / "DEBIAN" / "md5sums").unlink()
     control = work / "DEBIAN" / "control"
-    control.write_text(control.read_text().replace("26.1.5", new))
+    needs = control.read_text().replace("Depends: ", "Depends: docker-cli, ", 1)
+    control.write_text(needs.replace("26.1.5", new))
     postinst = work / "DEBIAN" / "postinst"
     postinst.write_text(postinst.read_text().replace("set -e\n", f"set -e\n{after}", 1))
     dockerd = work / "usr" / "sbin" / "dockerd"
