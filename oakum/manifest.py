@@ -107,6 +107,8 @@ def _upgraded(plan: Plan, facts: HostFacts) -> Iterator[Call]:
         yield "shadow_files", shadow, shadow, merge(former, {}, NOT_VALIDATED).decode()
     on = bool(facts.info.value.get("LiveRestoreEnabled"))
     if path and on and plan.disruption >= Disruption.OUTAGE:
+        if not files:  # its place is taken for a moment, and nobody else would put it back
+            yield _as_it_is(facts)
         yield "calm", path, _off(coming), _off(former)
 
 
@@ -163,6 +165,13 @@ def _file(change: Change, plan: Plan, facts: HostFacts) -> Call:
     if change.after is None:
         return "remove", change.path, _sha256(change.before)
     return _written(change, change.after, _sha256(change.before))
+
+
+def _as_it_is(facts: HostFacts) -> Call:
+    file = facts.daemon_file.value
+    rights = (file.mode, str(file.owner), str(file.group))
+    content = file.content or b""
+    return "file", file.target, *rights, _sha256(content), content.decode("utf-8")
 
 
 def _written(change: Change, content: bytes, expected: str) -> Call:

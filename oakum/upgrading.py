@@ -89,6 +89,9 @@ def _built(facts: HostFacts, policy: Policy, packages: Sequence[Package], wanted
     main = packages[0] if packages else None
     offered = upstream(main.candidate) if main and main.candidate else None
     coming = offered or target(wanted.release)
+    older = engine.version < target(wanted.release) and not wanted.covers(engine.version)
+    if older and main and (came := _not_restarted(facts, main)):
+        return Plan((_finding(Status.HELD, came, wanted, engine.text),))
     if _there(engine.version, coming, main, wanted):
         text = f"Docker {engine.text} is no older than {wanted.release}"
         return Plan((_finding(Status.OK, None, wanted, engine.text),), notes=(text,))
@@ -96,6 +99,18 @@ def _built(facts: HostFacts, policy: Policy, packages: Sequence[Package], wanted
     if held:
         return Plan(tuple(_finding(Status.HELD, why, wanted, engine.text) for why in held))
     return _planned(facts, policy, packages, wanted, coming)
+
+
+def _not_restarted(facts: HostFacts, main: Package) -> str | None:
+    """Why the former package would be no way back: it is not what runs."""
+    lies = upstream(main.installed) if main.installed else None
+    if not lies or lies <= facts.version or facts.dockerd.value is None:
+        return None
+    text = require_engine(facts).text
+    return (
+        f"{main.name} is {main.installed} already, and dockerd has run on as {text} since it came; "
+        "restart it first, in a window"
+    )
 
 
 def _there(version: Version, coming: Version, main: Package | None, wanted: Wanted) -> bool:
@@ -158,7 +173,8 @@ def _planned(
 ) -> Plan:
     version = facts.version
     settings, flags = facts.document.value.settings, facts.unit_flags.value
-    way = migration(settings, flags, version, coming, wanted.keep)
+    driver = facts.info.value.get("Driver")
+    way = migration(settings, flags, version, coming, wanted.keep, driver)
     disruption, why = _cost(facts, policy, version, coming)
     held = [*way.blocked]
     if disruption > policy.max_disruption:

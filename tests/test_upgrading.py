@@ -1,5 +1,6 @@
 """The plan of an upgrade: what comes, what it costs, what daemon.json needs for it, and why not."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -123,6 +124,15 @@ def test_a_host_that_is_no_older_is_left_alone(to, packages):
     assert [one.status for one in found.findings] == [Status.OK]
 
 
+@pytest.mark.parametrize("to", ["26.1.5", "28"])
+def test_an_engine_that_came_and_was_not_restarted_is_no_newer_engine(to):
+    came = (Package("docker.io", "26.1.5+dfsg1-9", "26.1.5+dfsg1-9"),)
+    assert "docker.io is 26.1.5+dfsg1-9 already, and dockerd has run on as 20.10.24" in reasons(
+        plan(to, came)
+    )
+    assert [one.status for one in plan("20.10", came).findings] == [Status.OK]
+
+
 def test_of_the_same_release_a_newer_package_comes():
     fixed = (Package("docker.io", "20.10.24+dfsg1-1", "20.10.24+dfsg1-1+deb12u1", "http://x"),)
     assert plan("20.10.24", fixed).upgrade is not None
@@ -223,6 +233,35 @@ def test_every_key_without_a_successor_goes_with_a_word(key):
     assert WITHOUT[key] in found.said[0]
 
 
+@pytest.mark.parametrize(
+    ("driver", "version", "to", "named"),
+    [
+        ("vfs", "28.5.1", "29.0.1", True),
+        ("vfs", "26.1.5", "28.5.1", False),
+        ("overlay2", "28.5.1", "29.0.1", False),
+        ("devicemapper", "20.10.24", "24.0.9", True),
+        ("overlay", "20.10.24", "23.0.6", True),
+        ("devicemapper", "23.0.6", "24.0.9", False),
+    ],
+)
+def test_a_driver_that_nobody_looks_for_any_more_is_named(driver, version, to, named):
+    """Or the new engine does not start, or sees nothing of what there was."""
+    packages = (Package("docker-ce", f"5:{version}-1", f"5:{to}-1", "https://mirror"),)
+    known = {"engine": version, "engine_package": f"docker-ce 5:{version}-1"}
+    found = plan(to, packages, info={"Driver": driver}, **known)
+    assert [one.status for one in found.findings] == [Status.DRIFT]
+    files = [change for change in found.changes if change.kind is Kind.FILE]
+    assert [json.loads(change.after or b"") for change in files] == (
+        [{"storage-driver": driver}] if named else []
+    )
+    if named:
+        assert f"storage-driver names {driver}" in str(files[0].note)
+    chosen = {"features": {"containerd-snapshotter": False}}
+    config = {**chosen, "storage-driver": driver} if version < "23" else chosen
+    again = plan(to, packages, info={"Driver": driver}, config=config, **known)
+    assert not [change for change in again.changes if change.kind is Kind.FILE]
+
+
 def test_an_option_of_the_storage_driver_goes_and_the_others_stay():
     options = ["overlay2.override_kernel_check=true", "overlay2.size=10G"]
     assert after(plan(config={"storage-opts": options})) == {"storage-opts": ["overlay2.size=10G"]}
@@ -288,6 +327,28 @@ def test_every_call_of_an_upgrade():
     assert json.loads(coming) == {"data-root": "/var/lib/docker", "live-restore": False}
     assert json.loads(former) == {"graph": "/var/lib/docker", "live-restore": False}
     assert every[-1] == ("service", "upgrade", "no", "may-stop")
+
+
+def test_a_file_that_is_another_one_for_a_moment_comes_back():
+    """Without a key to move, nothing else of the transaction would know daemon.json."""
+    known = {"config": b'{"live-restore": true}\n', "containers": WEB, "info": LIVE}
+    found = plan(**known)
+    assert [change.kind for change in found.changes] == [Kind.PACKAGE] * 2
+    (file,) = told(found, "file", **known)
+    sha256 = hashlib.sha256(known["config"]).hexdigest()
+    assert file == (
+        "/etc/docker/daemon.json",
+        "644",
+        "0",
+        "0",
+        sha256,
+        '{"live-restore": true}\n',
+    )
+    assert [json.loads(one) for one in told(found, "calm", **known)[0][1:]] == [
+        {"live-restore": False},
+        {"live-restore": False},
+    ]
+    assert not told(plan(containers=WEB), "file", containers=WEB)
 
 
 def test_the_new_engine_is_tried_under_a_file_that_stays():

@@ -24,6 +24,15 @@ WITHOUT: Final[Mapping[str, str]] = {
 }
 """Keys whose effect is gone, and what is to be known of that."""
 
+LOOKED_FOR_UNTIL: Final[Mapping[str, Version]] = {
+    "aufs": Version("23.0.0"),
+    "devicemapper": Version("23.0.0"),
+    "overlay": Version("23.0.0"),
+    "vfs": Version("29.0.0"),
+}
+"""Storage drivers whose data an engine of this release and later does not use unless they are named
+(docker-facts c3, c9): it does not start, or sees neither images nor containers."""
+
 KERNEL_CHECK: Final = "overlay2.override_kernel_check"
 """An option of overlay2 that Docker 24 refuses; no kernel that it runs on needs it."""
 
@@ -45,11 +54,13 @@ def migration(
     version: Version,
     coming: Version,
     keep: Sequence[str] = (),
+    driver: str | None = None,
 ) -> Migration:
     """How ``settings``, which ``version`` starts with, get to start ``coming``.
 
-    ``keep`` are keys that get the default of ``version`` as a value. Whatever is set starts both
-    engines, so that a dockerd that is started on the way finds a file that it takes.
+    ``keep`` are keys that get the default of ``version`` as a value, ``driver`` is the storage
+    driver in effect. Whatever is set starts both engines, so that a dockerd that is started on the
+    way finds a file that it takes.
     """
     put: dict[str, Any] = {}
     drop: list[str] = []
@@ -77,11 +88,26 @@ def migration(
                 put["storage-opts"] = rest
             else:
                 drop.append("storage-opts")
+    if driver and _has_to_be_named(driver, settings, flags, version, coming):
+        put["storage-driver"] = driver
+        until = release(LOOKED_FOR_UNTIL[driver])
+        said.append(f"storage-driver names {driver}, whose data Docker {until} does not look for")
     kept = dict(_kept(settings, flags, version, coming, keep, blocked))
     said += [f"{key} stays {str(value).lower()}, now by its key" for key, value in kept.items()]
     after = {**{key: one for key, one in settings.items() if key not in drop}, **put, **kept}
     blocked += _refused_still(after, {**put, **kept}, flags, version, coming)
     return Migration({**put, **kept}, tuple(drop), tuple(said), tuple(blocked))
+
+
+def _has_to_be_named(
+    driver: str, settings: Mapping[str, Any], flags: Flags, version: Version, coming: Version
+) -> bool:
+    said = settings.get("storage-driver") or flag_for("storage-driver", flags)
+    features = settings.get("features")
+    store = "feature" in flags or (
+        isinstance(features, Mapping) and "containerd-snapshotter" in features
+    )
+    return not said and not store and ends(LOOKED_FOR_UNTIL.get(driver), version, coming)
 
 
 def _kept(

@@ -56,6 +56,13 @@ apt_get() {
 
 apt_install() { apt_get --allow-change-held-packages --allow-downgrades install "$@"; }
 
+# zypper_quietly: it ends well, too, where the machine or zypper itself had better be started again,
+# or some other repository failed.
+zypper_quietly() {
+    quietly zypper --non-interactive "$@"
+    case $? in 0 | 102 | 103 | 106) ;; *) return 1 ;; esac
+}
+
 # unlocked COMMAND…: again while another one has a lock that this one does not wait for, as a new
 # machine's first upgrade may.
 unlocked() {
@@ -69,10 +76,15 @@ unlocked() {
     done
 }
 
+# madison NAME: VERSION SOURCE of all packages, and not of what one could be built from.
+madison() {
+    apt-cache madison "$1" | awk -F' *[|] *' '$3 !~ / Sources *$/ { split($3, from, " "); print $2, from[1] }'
+}
+
 # versions NAME: all there are, the newest first, as the package manager wants them told.
 versions() {
     case $manager in
-        apt) apt-cache madison "$1" | awk -F' *[|] *' '{ print $2 }' ;;
+        apt) madison "$1" | cut -d' ' -f1 ;;
         dnf | yum)
             # Oldest first.
             in_rest "$manager" -q list --showduplicates "$1" | awk -v name="$1" '
@@ -130,7 +142,7 @@ wanted_names() {
 # is_available NAME: of the families whose names have a ? at their end.
 is_available() {
     case $manager in
-        apt) [ -n "$(apt-cache madison "$1" 2>/dev/null)" ] ;;
+        apt) [ -n "$(madison "$1" 2>/dev/null)" ] ;;
         dnf | yum) in_rest "$manager" -q info "$1" >/dev/null 2>&1 ;;
     esac
 }
@@ -180,11 +192,7 @@ add_packages() { # add_packages NAME…
                 unlocked apt_get --no-remove --fix-broken install && unlocked apt_install "$@"
             ;;
         dnf | yum) quietly "$manager" -y install "$@" ;;
-        zypper)
-            quietly zypper --non-interactive install --no-recommends "$@"
-            # The machine, or zypper itself, had better be started again; some other repository failed.
-            case $? in 0 | 102 | 103 | 106) ;; *) return 1 ;; esac
-            ;;
+        zypper) zypper_quietly install --no-recommends "$@" ;;
         apk) quietly apk --wait 300 add "$@" ;;
         pacman) unlocked quietly pacman -S --noconfirm --needed "$@" ;;
     esac

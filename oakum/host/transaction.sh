@@ -36,7 +36,7 @@ KEEP=10 # folders of transactions that are not in force
 command=apply by=- plan=- controls=-
 answer=60 watch=25 shadow=20 install=0 wanted=available
 action=none live_restore_first=no containers=stay leaving=no
-count=0 expects=0 undone='' loaders=''
+count=0 expects=0 undone='' loaders='' along=''
 
 # --- What is written down ---
 
@@ -555,7 +555,8 @@ dockerd_pid() {
 restart_dockerd() { # restart_dockerd SECONDS [start]: what never ran some scripts cannot restart
     if systemd; then
         systemctl reset-failed docker.service docker.socket 2>/dev/null
-        timeout "$1" systemctl restart docker.service
+        # shellcheck disable=SC2086  # no unit or one
+        timeout "$1" systemctl restart $along docker.service
     elif command -v rc-service >/dev/null; then
         timeout "$1" rc-service docker "${2-restart}"
     else
@@ -966,8 +967,7 @@ at_last() {
 
 settle() {
     case $action in none | install) return ;; esac
-    [ "$action" != upgrade ] || serves_release ||
-        fail "the dockerd that answers is not of release $release"
+    [ "$action" != upgrade ] || serves_all || fail "$heard"
     read_back
     point read-back
     said=

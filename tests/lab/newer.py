@@ -29,9 +29,26 @@ esac
 """
 
 
+ELSEWHERE = """#!/bin/sh
+# @played: sees nothing of what there was.
+case "$*" in
+    *--version* | *oakum.sock*) exec "${0%/*}/dockerd.real" "$@" ;;
+    *) exec "${0%/*}/dockerd.real" --data-root /var/lib/elsewhere "$@" ;;
+esac
+"""
+
+RUDE = """
+# @played: as those of docker-ce up to 23.0 restart it, and containerd.io comes with a new program.
+invoke-rc.d docker restart || exit 1
+cp -p /usr/bin/containerd /usr/bin/containerd.new && mv /usr/bin/containerd.new /usr/bin/containerd
+deb-systemd-invoke restart containerd.service || true
+"""
+
+
 def packages(lab: Lab) -> Path:
-    """The folder of all packages, made now if it is not there."""
-    folder = lab.root / "newer"
+    """The folder of all packages, made now if those that this file makes are not there."""
+    made = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]
+    folder = lab.root / f"newer-{made}"
     with locked(lab.root / "newer.lock"):
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -76,7 +93,8 @@ def _play(folder: Path) -> None:
     version = execute("dpkg-deb", "-f", str(real), "Version").stdout.strip()
     _small(folder, real, version.replace("26.1.5", "26.1.8"), postinst="#!/bin/sh\nexit 1\n")
     _small(folder, real, version.replace("26.1.5", "26.1.9"))
-    _patched(folder, real, version)
+    _patched(folder, real, version, "26.1.6", RUDE)
+    _patched(folder, real, version, "26.1.7", elsewhere=True)
 
 
 def _small(folder: Path, real: Path, version: str, postinst: str | None = None) -> None:
@@ -108,16 +126,26 @@ def _small(folder: Path, real: Path, version: str, postinst: str | None = None) 
     _build(folder, work, f"docker.io_{version}_played.deb")
 
 
-def _patched(folder: Path, real: Path, version: str) -> None:
-    """@played: the real engine, which says that it is the next patch release."""
+def _patched(
+    folder: Path, real: Path, version: str, new: str, after: str = "", *, elsewhere: bool = False
+) -> None:
+    """@played: the real engine, which says that it is the next patch release; with more for its
+    postinst to do, or with another data root."""
     work = folder / "work"
     execute("dpkg-deb", "-R", str(real), str(work))
     (work / "DEBIAN" / "md5sums").unlink()
     control = work / "DEBIAN" / "control"
-    control.write_text(control.read_text().replace("26.1.5", "26.1.6"))
+    needs = control.read_text().replace("Depends: ", "Depends: docker-cli, ", 1)
+    control.write_text(needs.replace("26.1.5", new))
+    postinst = work / "DEBIAN" / "postinst"
+    postinst.write_text(postinst.read_text().replace("set -e\n", f"set -e\n{after}", 1))
     dockerd = work / "usr" / "sbin" / "dockerd"
-    dockerd.write_bytes(dockerd.read_bytes().replace(b"26.1.5+dfsg1", b"26.1.6+dfsg1"))
-    _build(folder, work, f"docker.io_{version.replace('26.1.5', '26.1.6')}_played.deb")
+    dockerd.write_bytes(dockerd.read_bytes().replace(b"26.1.5+dfsg1", f"{new}+dfsg1".encode()))
+    if elsewhere:
+        dockerd.rename(dockerd.with_name("dockerd.real"))
+        dockerd.write_text(ELSEWHERE)
+        dockerd.chmod(0o755)
+    _build(folder, work, f"docker.io_{version.replace('26.1.5', new)}_played.deb")
 
 
 def _build(folder: Path, work: Path, name: str) -> None:

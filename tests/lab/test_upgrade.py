@@ -61,7 +61,8 @@ def installed(host: LabHost) -> str:
 def strays(host: LabHost) -> str:
     ours = "-name '*oakum*' ! -name oakum-lab-host ! -path '/var/lib/oakum*'"
     return host.run(
-        f"find / -xdev {ours}; find /run/systemd {ours}; ls -d /var/lib/oakum/txn/*/kept; true"
+        f"find / -xdev {ours}; find /run/systemd {ours}; ls -d /var/lib/oakum/txn/*/kept; "
+        "ls /usr/sbin/policy-rc.d; true"
     ).stdout
 
 
@@ -127,10 +128,29 @@ def test_an_engine_that_does_not_start_goes_back(host: LabHost, me: Operator) ->
     assert (version(host), strays(host)) == (OLD, "")
 
 
-@pytest.mark.parametrize("point", ["upgrading", "calmed", "restarted"])
-def test_killed_on_the_way_it_is_undone(host: LabHost, me: Operator, point: str) -> None:
-    """Also where live-restore is on, which was switched off for the last of them."""
-    settings(host, **{"graph": "/var/lib/docker", "live-restore": True})
+def test_an_engine_that_sees_nothing_of_what_there_was_goes_back(
+    host: LabHost, me: Operator
+) -> None:
+    before, running, data = installed(host), host.running(), host.run(DATA).stdout
+    done = upgrade(me, "26.1.7")
+    assert (done.code, done.host()["outcome"]) == (4, "rolled-back"), done.out
+    assert "does not see the containers and images of before" in done.host()["error"]
+    assert installed(host) == before
+    assert host.running().keys() == running.keys()
+    assert host.run(DATA).stdout.startswith(data)
+    assert (version(host), strays(host)) == (OLD, "")
+
+
+@pytest.mark.parametrize(
+    ("point", "graph"),
+    [("upgrading", "/var/lib/docker"), ("calmed", None), ("restarted", "/var/lib/docker")],
+)
+def test_killed_on_the_way_it_is_undone(
+    host: LabHost, me: Operator, point: str, graph: str | None
+) -> None:
+    """Also where live-restore is on, which was switched off for the last of them; and where no key
+    has to move."""
+    settings(host, **{"graph": graph, "live-restore": True})
     before, running, file = installed(host), host.running(), host.read(DAEMON_JSON)
     me.crash(f"{point}:kill")
     done = upgrade(me, "26.1.5")
@@ -166,6 +186,9 @@ def test_after_a_power_cut_the_boot_puts_packages_back(host: LabHost, me: Operat
 def test_the_second_run_upgrades_and_a_refused_key_moves(host: LabHost, me: Operator) -> None:
     known = {"graph": "/var/lib/docker", "oom-score-adjust": -100, "live-restore": True}
     settings(host, **known)
+    # It cannot be started before the one whose network it is in.
+    host.run_container("pod")
+    host.run_container("sidecar", "--network=container:pod")
     running, data = host.running(), host.run(DATA).stdout
     done = upgrade(me, "26.1.5")
     row = done.host()
@@ -197,11 +220,20 @@ def test_the_second_run_upgrades_and_a_refused_key_moves(host: LabHost, me: Oper
 
 
 def test_live_restore_carries_containers_over_a_patch_release(host: LabHost, me: Operator) -> None:
-    """@played: the same engine, which says that it is 26.1.6."""
+    """@played: the same engine, which says that it is 26.1.6. Its package restarts what it can, and
+    dockerd once more with containerd, as units of docker-ce up to 20.10 do it; and is not let."""
+    host.write(
+        "/etc/systemd/system/docker.service.d/requires.conf",
+        "[Unit]\nRequires=containerd.service\n",
+    )
+    host.run("systemctl daemon-reload; journalctl --rotate; journalctl --vacuum-time=1s")
     running = host.running()
     done = me.oakum("upgrade", "--yes", "--to", "26.1.6")
     assert (done.code, done.host()["outcome"]) == (0, "applied"), done.out
     assert version(host) == "26.1.6+dfsg1"
     assert host.running() == running
+    assert strays(host) == ""
+    starts = host.run("journalctl -q -o cat -u docker.service -u containerd.service").stdout
+    assert [starts.count(f"Started {name}.service") for name in ("docker", "containerd")] == [1, 1]
     idle = me.oakum("upgrade", "--yes", "--to", "26.1.5")
     assert (idle.code, idle.host()["outcome"]) == (0, "unchanged"), idle.out
