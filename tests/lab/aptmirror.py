@@ -1,7 +1,7 @@
 """A repository laid out like Docker's, served inside a host to itself and signed by a key of ours.
 
 Played packaging of real binaries: Debian's docker.io, containerd and runc under the names and the
-version scheme of Docker's own packages.
+version scheme of Docker's own packages. What they need of Debian's is installed beforehand.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ exec >/dev/null
 mkdir -p /srv/build /srv/mirror/linux/debian/dists/bookworm/pool/stable/amd64
 cd /srv/build
 apt-get update
+apt-get -y --no-install-recommends install tini
 for name in docker.io containerd runc; do
     set -- /var/cache/apt/archives/${name}_*.deb
     [ -e "$1" ] || { apt-get download $name; set -- ${name}_*.deb; }

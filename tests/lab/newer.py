@@ -135,8 +135,9 @@ def _patched(
     execute("dpkg-deb", "-R", str(real), str(work))
     (work / "DEBIAN" / "md5sums").unlink()
     control = work / "DEBIAN" / "control"
-    needs = control.read_text().replace("Depends: ", "Depends: docker-cli, ", 1)
-    control.write_text(needs.replace("26.1.5", new))
+    text = control.read_text().replace("\nDepends: ", "\nDepends: docker-cli, ", 1)
+    newer = version.replace("26.1.5", new)
+    control.write_text(text.replace(f"\nVersion: {version}\n", f"\nVersion: {newer}\n", 1))
     postinst = work / "DEBIAN" / "postinst"
     postinst.write_text(postinst.read_text().replace("set -e\n", f"set -e\n{after}", 1))
     dockerd = work / "usr" / "sbin" / "dockerd"
