@@ -28,7 +28,7 @@ lab: $(SETUP) ## The same code against real hosts; needs root
 	  echo 'LAB NOT RUN: real hosts need root. Run: sudo make lab'; \
 	  echo '=============================================================='; \
 	fi
-	$(BIN)/pytest tests/lab -n 2 --dist loadfile --no-loadscope-reorder # longest files first
+	$(BIN)/pytest tests/lab -n 3 --dist loadfile --no-loadscope-reorder # longest files first
 
 fmt: $(SETUP) ## Format and fix
 	$(BIN)/ruff check --fix .

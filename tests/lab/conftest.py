@@ -22,12 +22,12 @@ Team = Callable[..., Operator]
 
 LONGEST_FIRST = (
     "test_faults.py",
+    "test_reconcile.py",
     "test_migrate.py",
+    "test_bootstrap.py",
     "test_scenarios.py",
     "test_rollback.py",
-    "test_bootstrap.py",
     "test_upgrade.py",
-    "test_reconcile.py",
     "test_rollout.py",
     "test_cloud_init.py",
     "test_host_settings.py",
