@@ -183,6 +183,7 @@ class HostFacts:
     filesystem: Reading[str] = Read("ext4")
     d_type: Reading[bool] = Read(True)
     drivers_on_disk: Reading[tuple[str, ...]] = Read(())
+    """Graph drivers that have data there; ``containerd`` where only its image store can have."""
     images: Reading[int] = Read(0)
     image_bytes: Reading[int] = Read(0)
     image_list: Reading[tuple[Image, ...]] = Read(())

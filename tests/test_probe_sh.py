@@ -1761,6 +1761,24 @@ def test_text_of_any_kind(world: World) -> None:
             {"/proc/self/mounts": "y / nfs rw\n"}, "dataroot.dtype", "unknown", id="d-type-of-nfs"
         ),
         pytest.param(
+            {"/var/lib/docker/overlay2/.keep": "", "/var/lib/docker/volumes/data/_data/x": ""},
+            "dataroot.drivers",
+            "overlay2",
+            id="volumes-of-a-driver",
+        ),
+        pytest.param(
+            {"/var/lib/docker/volumes/metadata.db": "", "/var/lib/docker/containers/1a/x": ""},
+            "dataroot.drivers",
+            "containerd",
+            id="containers-of-containerds-store",
+        ),
+        pytest.param(
+            {"/var/lib/docker/volumes/metadata.db": ""},
+            "dataroot.drivers",
+            "none",
+            id="never-used",
+        ),
+        pytest.param(
             {"/var/lib/docker/overlay2/l/x": "", "/var/lib/docker/vfs/.y": ""},
             "dataroot.drivers",
             "overlay2 vfs",

@@ -1858,6 +1858,14 @@ say_drivers() {
         set -f
         { [ ! -e "$1" ] && [ ! -L "$1" ] && [ ! -e "$2" ]; } || drivers="${drivers:+$drivers }$driver"
     done
+    # Of containerd's image store only containers and volumes lie here.
+    if [ -z "$drivers" ]; then
+        set +f
+        for path in "$root"/containers/*/ "$root"/volumes/*/; do
+            [ ! -d "$path" ] || drivers=containerd
+        done
+        set -f
+    fi
     value dataroot.drivers "${drivers:-none}"
 }
 
