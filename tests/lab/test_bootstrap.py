@@ -196,6 +196,10 @@ def test_first_dockerd_is_hardened_and_the_second_run_idle(one_host: NewHost) ->
     """Without the witness: on a host as it comes, by its journal alone."""
     host = one_host.host
     me = one_host.operator()
+    shown = me.oakum("bootstrap", "--dry-run")
+    assert (shown.code, shown.host()["outcome"]) == (1, None), heard(shown)
+    assert [row["path"] for row in shown.host()["changes"]] == ["docker.io"]
+    assert host.run("command -v dockerd; ls /var/lib/oakum", check=False).stdout == ""
     done = me.oakum("bootstrap", "--yes")
     assert (done.code, done.host()["outcome"]) == (0, "applied"), heard(done)
     assert "name=userns" in host.docker("info", "--format={{.SecurityOptions}}")

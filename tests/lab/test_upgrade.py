@@ -89,6 +89,11 @@ def test_an_outage_is_held_unless_it_may_be(host: LabHost, me: Operator) -> None
     (found,) = done.host()["findings"]
     assert found["status"] == "held"
     assert "would cost: outage (live-restore is for patch releases alone)" in found["reason"]
+    before, running = installed(host), host.running()
+    shown = me.oakum("upgrade", "--dry-run", "--to", "26.1.5", *OUTAGE)
+    assert (shown.code, shown.host()["outcome"]) == (1, None), shown.out
+    assert (shown.host()["disruption"], bool(shown.host()["impact"])) == ("outage", True)
+    assert (installed(host), host.running()) == (before, running)
 
 
 def test_what_the_new_engine_dies_of_is_met_beside_the_old_one(host: LabHost, me: Operator) -> None:
