@@ -39,7 +39,7 @@ import() {
     # A running host starts what it installs, like any other.
     rm -f "$root/usr/sbin/policy-rc.d"
     tar -C "$root" --exclude='./dev/*' -c . |
-        docker import -c 'CMD ["/usr/local/sbin/lab-init"]' - "$REPOSITORY/$1:$TAG"
+        docker import -c 'ENV GOGC=400' -c 'CMD ["/usr/local/sbin/lab-init"]' - "$REPOSITORY/$1:$TAG"
 }
 
 keep_services_down() {

@@ -542,9 +542,9 @@ def test_refused_with_the_way_out(new: NewHost, played: str, words: str) -> None
 def test_unpacked_only_is_finished_and_one_with_data_left_alone(new: NewHost) -> None:
     """What dpkg was killed on leaves a package that nothing it needs is there for."""
     new.host.run(
-        "cd /tmp && { cp /var/cache/apt/archives/docker.io_*.deb . 2>/dev/null || apt-get -q "
-        "download docker.io; } && dpkg --force-depends --unpack docker.io_*.deb",
-        timeout=120,
+        "cd /tmp && apt-get -q update && apt-get -q download docker.io && "
+        "dpkg --force-depends --unpack docker.io_*.deb",
+        timeout=180,
     )
     me = new.operator()
     new.done(me.oakum("bootstrap", "--yes"))

@@ -13,6 +13,8 @@ from .hosts import LabHost
 
 LEFT_BEHIND = """
 find / /run /tmp -xdev -path /var/lib/oakum -prune -o -name '*oakum*' ! -name oakum-lab-host -print
+# The watcher of a transaction looks once a second whether that has ended.
+for _ in 1 2 3 4 5; do pgrep -f '[/]var/lib/oakum' >/dev/null || break; sleep 1; done
 ps -eo args | grep '[/]var/lib/oakum'
 docker images --quiet oakum-probe
 exit 0
