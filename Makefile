@@ -6,6 +6,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
+# Hundreds of tests start an interpreter, which would compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile | while IFS='	' read -r name what; do printf '%-7s %s\n' "$$name" "$$what"; done
 
@@ -19,7 +22,7 @@ check: $(SETUP) ## Format, lint, types, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/shellcheck oakum/host/*.sh tests/lab/*.sh tests/lab/rootfs/usr/local/sbin/* tests/lab/stubs/* .ci/run
-	$(BIN)/pytest -m "not lab" -n 4 # most of them wait
+	$(BIN)/pytest -m "not lab" -n 6 # many of them wait
 
 lab: $(SETUP) ## The same code against real hosts; needs root
 	@if [ "$$(id -u)" = 0 ]; then ! command -v apt-get >/dev/null || sh tests/lab/setup.sh; \
