@@ -10,7 +10,7 @@ from pyinfra.api.exceptions import InventoryError
 from pyinfra.api.host import Host
 from pyinfra.connectors.ssh import SSHConnector
 
-from oakum import __version__, cloud, options, screen
+from oakum import __version__, cloud, cloud_config, options, screen
 from oakum.controls import controls
 from oakum.deploy import policy_for, waivers_of
 from oakum.exit_codes import ExitCode
@@ -56,13 +56,13 @@ def put(
     try:
         text = cloud.script(wanted, controls(), today, script, head)
         small = cloud.script(
-            wanted, controls(), today, lambda name: cloud.dense(script(name), wanted), head
+            wanted, controls(), today, lambda name: cloud_config.dense(script(name), wanted), head
         )
     except cloud.Impossible as error:
         screen.refuse(str(error))
     if not shell:
-        text, small = cloud.user_data(text, head), cloud.user_data(small, head)
-    plain, packed = text.encode(), cloud.packed(small)
+        text, small = cloud_config.user_data(text, head), cloud_config.user_data(small, head)
+    plain, packed = text.encode(), cloud_config.packed(small)
     _say_size(len(plain), len(packed), gzip=gzip)
     content = packed if gzip else plain
     try:
@@ -77,10 +77,10 @@ def put(
 
 def _say_size(plain: int, small: int, *, gzip: bool) -> None:
     size = small if gzip else plain
-    if size <= cloud.LIMIT:
+    if size <= cloud_config.LIMIT:
         return
     way = "" if gzip else f"; with --gzip it has {small:,}"
-    limits = f"Amazon EC2 takes {cloud.LIMIT:,} of user-data, others 32 to 256 kB"
+    limits = f"Amazon EC2 takes {cloud_config.LIMIT:,} of user-data, others 32 to 256 kB"
     screen.complain(f"{size:,} bytes, and {limits}{way}")
 
 

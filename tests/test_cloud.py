@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from pyinfra.api import connectors
 from sandbox import SHELLS
 
-from oakum import bootstrap, cloud, manifest
+from oakum import bootstrap, cloud, cloud_config, manifest
 from oakum.cli import oakum
 from oakum.controls import controls
 from oakum.controls.daemon.userns_remap import subordinate_ranges
@@ -60,7 +60,7 @@ def text(wanted: Policy, head: str = "") -> str:
 
 
 def small(name: str) -> str:
-    return cloud.dense(script(name), policy())
+    return cloud_config.dense(script(name), policy())
 
 
 def run(shell: str, code: str, cwd: Path) -> str:
@@ -96,38 +96,38 @@ def calls(printed: str, tmp_path: Path) -> list[list[str]]:
 @pytest.mark.parametrize("profile", ["baseline", "strict"])
 def test_cloud_config_has_the_script_byte_for_byte(profile: str) -> None:
     whole = text(policy(profile=profile), "words")
-    data = cloud.user_data(whole, "words")
+    data = cloud_config.user_data(whole, "words")
     assert data.startswith("#cloud-config\n# words\n")
     files = yaml.safe_load(data)["write_files"]
-    assert [file["path"] for file in files] == [cloud.SCRIPT, cloud.HOOK]
+    assert [file["path"] for file in files] == [cloud_config.SCRIPT, cloud_config.HOOK]
     assert files[0]["content"] == whole
     assert files[0]["permissions"] == "0700"
     assert "content: |\n    #!/bin/sh\n" in data, "somebody will read it"
-    assert gzip.decompress(cloud.packed(data)).decode() == data
+    assert gzip.decompress(cloud_config.packed(data)).decode() == data
 
 
 def test_the_same_policy_gives_the_same_bytes() -> None:
     first, again = (made(policy(profile="strict")) for _ in range(2))
     assert first == again
-    assert cloud.packed(first) == cloud.packed(again)
+    assert cloud_config.packed(first) == cloud_config.packed(again)
     assert text(policy(profile="strict", icc="off")) != first
 
 
 def test_the_baseline_fits_where_user_data_is_shortest() -> None:
     whole = cloud.script(policy(), controls(), TODAY, small)
-    data = cloud.user_data(whole, "for a host")
-    assert len(cloud.packed(data)) <= cloud.LIMIT
+    data = cloud_config.user_data(whole, "for a host")
+    assert len(cloud_config.packed(data)) <= cloud_config.LIMIT
 
 
 def test_what_is_spared_is_whole_functions_that_a_first_start_does_not_call() -> None:
     head = re.compile(r"^(\w+)\(\) ", re.M)
 
     def gone(name: str, **data: Any) -> set[str]:
-        left = cloud.spared(script(name), policy(**data))
+        left = cloud_config.spared(script(name), policy(**data))
         return {*head.findall(script(name))} - {*head.findall(left)}
 
-    assert gone("transaction.sh") == {*cloud.SPARED}
-    assert gone("packages.sh") == {*cloud.SPARED_UNPINNED}
+    assert gone("transaction.sh") == {*cloud_config.SPARED}
+    assert gone("packages.sh") == {*cloud_config.SPARED_UNPINNED}
     assert gone("packages.sh", engine={"release": "28.5"}) == set()
 
 
@@ -144,7 +144,9 @@ def test_shell_means_the_same_without_its_indentation(name: str) -> None:
     code = script(name)
     assert len(understood(code)) > 50
     wanted = policy()
-    assert understood(cloud.dense(code, wanted)) == understood(cloud.spared(code, wanted))
+    assert understood(cloud_config.dense(code, wanted)) == understood(
+        cloud_config.spared(code, wanted)
+    )
     assert not re.search(
         r"<<'?[A-Z]+'?[^\n]*\n(?:[^\n]*\n)*?[ \t]+\S[^\n]*\n[A-Z]+\n", _bodies(code)
     )
@@ -535,10 +537,10 @@ def test_a_ledger_tells_whether_it_is_done(
 
 
 def test_the_hook_goes_with_the_script(tmp_path: Path) -> None:
-    files = yaml.safe_load(cloud.user_data("echo run\n"))["write_files"]
+    files = yaml.safe_load(cloud_config.user_data("echo run\n"))["write_files"]
     script, hook = tmp_path / "first-boot.sh", tmp_path / "hook"
     script.write_text(files[0]["content"])
-    hook.write_text(files[1]["content"].replace(cloud.SCRIPT, str(script)))
+    hook.write_text(files[1]["content"].replace(cloud_config.SCRIPT, str(script)))
     hook.chmod(0o755)
 
     def boot() -> str:

@@ -181,8 +181,10 @@ MAY_IMPORT = {
         "parts",
         "policy",
     },
+    "cloud_config": {"policy"},
     "userdata": {
         "cloud",
+        "cloud_config",
         "controls",
         "deploy",
         "exit_codes",
@@ -263,6 +265,7 @@ PURE = (
     "installation",
     "bootstrap",
     "cloud",
+    "cloud_config",
     "migration",
     "survey",
     "threeway",
