@@ -8,7 +8,7 @@ from typing import Any, Final
 from packaging.version import Version
 
 from oakum.engine.catalogue import flag_for, options, refusal, release
-from oakum.engine.upgrade import Flags, ends, moves, refused
+from oakum.engine.upgrade import Flags, chooses_store, ends, moves, refused
 
 REPLACED: Final[Mapping[str, str]] = {"graph": "data-root"}
 """Keys that were given another name (docker-facts b)."""
@@ -103,11 +103,9 @@ def _has_to_be_named(
     driver: str, settings: Mapping[str, Any], flags: Flags, version: Version, coming: Version
 ) -> bool:
     said = settings.get("storage-driver") or flag_for("storage-driver", flags)
-    features = settings.get("features")
-    store = "feature" in flags or (
-        isinstance(features, Mapping) and "containerd-snapshotter" in features
-    )
-    return not said and not store and ends(LOOKED_FOR_UNTIL.get(driver), version, coming)
+    if said or chooses_store(settings, flags):
+        return False
+    return ends(LOOKED_FOR_UNTIL.get(driver), version, coming)
 
 
 def _kept(

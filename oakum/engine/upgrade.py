@@ -145,12 +145,17 @@ def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def chooses_store(settings: Mapping[str, Any], flags: Flags) -> bool:
+    """Whether the image store is said, so that no default decides on it."""
+    return _stands(settings, "features.containerd-snapshotter") or "feature" in flags
+
+
 def _image_store(
     settings: Mapping[str, Any], flags: Flags, drivers: tuple[str, ...]
 ) -> Iterator[str]:
     named = {settings.get("storage-driver"), *flags.get("storage-driver", ())}
     kept = GRAPHDRIVERS.intersection(drivers) - {"vfs"}
-    chosen = _stands(settings, "features.containerd-snapshotter") or "feature" in flags
+    chosen = chooses_store(settings, flags)
     remapped = settings.get("userns-remap") or "userns-remap" in flags
     if chosen or kept or remapped or GRAPHDRIVERS & {str(name) for name in named}:
         return
